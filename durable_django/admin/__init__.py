@@ -1,0 +1,21 @@
+"""The stock admin of the durable tables: read-only screens, and four actions on runs.
+
+In: the models and ``engine.operations``. Out: pages. Nothing else in the package imports
+``django.contrib.admin``, so a project without it loses nothing. Every list has a fixed number of queries,
+reads only the columns that it shows and never counts beyond ``base.COUNTED`` rows.
+"""
+
+from .events import EventAdmin
+from .parts import AttemptAdmin, StepAdmin, WaitAdmin
+from .records import AuditEntryAdmin, WorkerAdmin
+from .runs import RunAdmin
+
+__all__ = [
+    "AttemptAdmin",
+    "AuditEntryAdmin",
+    "EventAdmin",
+    "RunAdmin",
+    "StepAdmin",
+    "WaitAdmin",
+    "WorkerAdmin",
+]

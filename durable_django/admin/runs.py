@@ -1,0 +1,180 @@
+"""Runs: the list, and the routes to the pages of a run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from ..clock import read_time
+from ..engine.operations import delete_run
+from ..engine.words import name_state, say_length
+from ..exceptions import OperationRefused
+from ..models import Run
+from ..models.run import ENDED
+from .actions import ACTIONS, get_actor
+from .base import ReadOnlyAdmin
+from .filters import WorkflowFilter
+from .overview import show_overview
+from .permits import may
+from .render import NOTHING, show_moment, show_state
+from .run_filters import RangeFilter, StateFilter
+from .run_list import RunChangeList
+from .run_operations import ask_or_act, deny
+from .run_page import show_fragment, show_run
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    """Executions of workflows."""
+
+    change_list_template = "durable_django/admin/run_list.html"
+    list_display = (
+        "shown_state",
+        "workflow",
+        "shown_id",
+        "doing",
+        "created",
+        "lasted",
+        "key",
+        "origin",
+        "started",
+    )
+    list_display_links = ("shown_id",)
+    list_columns = (
+        "workflow",
+        "status",
+        "waits_for",
+        "wake_at",
+        "key",
+        "origin",
+        "attempt",
+        "reason",
+        "created_at",
+        "started_at",
+        "ended_at",
+    )
+    list_filter = (StateFilter, RangeFilter, WorkflowFilter)
+    search_help_text = _("A full run id, event id or key")
+    actions = list(ACTIONS)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of one run, and the overview."""
+        ask = self.admin_site.admin_view
+        own = [path("overview/", ask(partial(show_overview, self)), name="durable_django_overview")]
+        for verb in ("cancel", "retry", "rerun"):
+            view = ask(partial(ask_or_act, self, verb=verb))
+            own.append(path(f"<uuid:key>/{verb}/", _by_text(view), name=f"durable_django_run_{verb}"))
+        # Not through admin_view, which would answer a lost login with a page instead of 401.
+        live = _by_text(partial(show_fragment, self))
+        own.append(path("<uuid:key>/live/", live, name="durable_django_run_live"))
+        return own + super().get_urls()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunChangeList]:
+        """Return the list by pages of keys."""
+        return RunChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Refuse, and note, an action that the user may not take; Django would say that none was chosen."""
+        verb = request.POST.get("action", "").removesuffix("_selected")
+        if verb in ("cancel", "retry", "rerun", "delete") and not may(request, verb):
+            deny(request, verb, None)
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the run."""
+        return show_run(self, request, object_id)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by run id, event id or key, each whole, which indexes answer."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = Q(key=term, key__gt="")
+        try:
+            found = UUID(term)
+        except ValueError:
+            return queryset.filter(wanted), False
+        return queryset.filter(wanted | Q(pk=found) | Q(event_id=found)), False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those with the permission delete runs that have ended."""
+        return may(request, "delete") and (obj is None or obj.status in ENDED)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the action is offered and obeyed."""
+        return may(request, "cancel")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the action is offered and obeyed."""
+        return may(request, "retry")
+
+    def has_rerun_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the action is offered and obeyed."""
+        return may(request, "rerun")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the run alone: its parts go with it, and may be thousands."""
+        return [str(each) for each in objs], {}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete through the operation, which looks at the run again and writes the operator log."""
+        try:
+            delete_run(obj.pk, actor=get_actor(request))
+        except OperationRefused as error:
+            raise PermissionDenied(error.message) from error
+
+    @admin.display(description=_("state"))
+    def shown_state(self, run: Run) -> str:
+        """Show icon and word."""
+        return show_state(name_state(run))
+
+    @admin.display(description=_("run"))
+    def shown_id(self, run: Run) -> str:
+        """Show the end of the id, which tells runs of one moment apart; the link has all of it."""
+        return format_html('<code class="dd-nowrap" title="{}">…{}</code>', run.pk, str(run.pk)[-8:])
+
+    @admin.display(description=_("created"))
+    def created(self, run: Run) -> str:
+        """Show the instant."""
+        return show_moment(run.created_at)
+
+    @admin.display(description=_("started"))
+    def started(self, run: Run) -> str:
+        """Show the instant."""
+        return show_moment(run.started_at)
+
+    @admin.display(description=_("duration"))
+    def lasted(self, run: Run) -> str:
+        """Show how long an ended run took."""
+        if run.ended_at is None:
+            return NOTHING
+        return say_length((read_time(run.ended_at) - read_time(run.created_at)).total_seconds())
+
+    @admin.display(description=_("now"))
+    def doing(self, run: Run) -> str:
+        """Show what a run waits for and until when, or why it ended."""
+        if run.ended_at is not None or not run.waits_for:
+            return run.reason[:80] or NOTHING
+        return format_html("{} → {}", run.waits_for, show_moment(run.wake_at))
+
+
+def _by_text(view: Any) -> Any:
+    def answer(request: HttpRequest, key: UUID) -> HttpResponse:
+        response: HttpResponse = view(request, str(key))
+        return response
+
+    return answer

@@ -1,0 +1,64 @@
+"""``/v1/events``: what was received, and the runs that it started."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ..models import Event, Run
+from ..models.event import EventQuerySet
+from .base import ApiView
+from .errors import NoSuchRow
+from .pages import answer_page, read_text, read_time, read_uuid
+from .shown import EVENT_COLUMNS, show_ended, show_event, show_event_head
+
+
+class EventsView(ApiView):
+    """Lists events, filtered by ``name``, ``source``, ``sender_id``, ``since`` and ``until``."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request) -> Response:
+        """Answer with a page of events, without their data."""
+        rows = Event.objects.using(self.using).only(*EVENT_COLUMNS)
+        return answer_page(request, _filter(rows, request), show_event_head)
+
+
+class EventView(ApiView):
+    """Shows one event."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request, event_id: str) -> Response:
+        """Answer with the event and its data."""
+        return Response({"data": show_event(_find(self.using, event_id))})
+
+
+class EventRunsView(ApiView):
+    """Lists the runs that an event started."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request, event_id: str) -> Response:
+        """Answer with a page of runs and their results."""
+        event = _find(self.using, event_id)
+        runs = Run.objects.using(self.using).filter(event_id=event.id).select_related("result")
+        return answer_page(request, runs, show_ended)
+
+
+def _find(using: str, text: str) -> Event:
+    event = Event.objects.using(using).filter(id=read_uuid(text, "the event's id")).first()
+    if event is None:
+        raise NoSuchRow
+    return event
+
+
+def _filter(rows: EventQuerySet, request: Request) -> EventQuerySet:
+    for parameter, column in (("name", "name"), ("source", "source"), ("sender_id", "external_id")):
+        if value := read_text(request, parameter):
+            rows = rows.filter(**{column: value})
+    if since := read_time(request, "since"):
+        rows = rows.filter(created_at__gte=since)
+    if until := read_time(request, "until"):
+        rows = rows.filter(created_at__lt=until)
+    return rows

@@ -1,0 +1,118 @@
+"""``/v1/runs``: look at runs, cancel, retry and rerun them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ..engine.alias import get_alias
+from ..engine.diagnose import diagnose
+from ..engine.operations import cancel_run, rerun, retry_run
+from ..exceptions import RequestInvalid, RunNotFound
+from ..models import Attempt, Run, RunStatus, Step, Wait
+from ..models.run import RunQuerySet
+from .base import ApiView
+from .pages import answer_page, read_text, read_texts, read_time, read_uuid
+from .shown import show_attempt, show_ended, show_run, show_step, show_wait
+
+
+class RunsView(ApiView):
+    """Lists runs, filtered by ``status``, ``workflow``, ``event_id``, ``key``, ``since`` and ``until``."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request) -> Response:
+        """Answer with a page of runs."""
+        return answer_page(request, _filter(Run.objects.using(self.using).all(), request), show_run)
+
+
+class RunView(ApiView):
+    """Shows one run, or cancels it."""
+
+    http_method_names = ["get", "delete"]
+    scopes = {"DELETE": "operate"}
+
+    def get(self, request: Request, run_id: str) -> Response:
+        """Answer with the run, its steps, failed attempts and waits."""
+        return Response({"data": _show_whole(_find(self.using, run_id))})
+
+    def delete(self, request: Request, run_id: str) -> Response:
+        """Cancel the run; 409 if it has ended."""
+        run = _find(self.using, run_id)
+        cancel_run(run.id, actor=self.actor, reason=read_text(request, "reason")[:255])
+        return Response({"data": show_run(_find(self.using, run_id))})
+
+
+class RetryView(ApiView):
+    """Lets a failed or cancelled run go on."""
+
+    http_method_names = ["post"]
+    scope = "operate"
+
+    def post(self, request: Request, run_id: str) -> Response:
+        """Queue the run again; 409 if it has neither failed nor been cancelled."""
+        reason = _read_reason(self.read_object(request))
+        retry_run(_find(self.using, run_id).id, actor=self.actor, reason=reason)
+        return Response({"data": show_run(_find(self.using, run_id))})
+
+
+class RerunView(ApiView):
+    """Starts a run again from its beginning, as a new one."""
+
+    http_method_names = ["post"]
+    scope = "operate"
+
+    def post(self, request: Request, run_id: str) -> Response:
+        """Answer with the new run."""
+        given = self.read_object(request)
+        if given.get("fromStep") is not None:
+            raise RequestInvalid(reason="fromStep is not supported: a rerun begins at the beginning")
+        handle = rerun(_find(self.using, run_id).id, actor=self.actor, reason=_read_reason(given))
+        return Response({"data": show_run(_find(self.using, handle.id))}, status=201)
+
+
+def _find(using: str, text: str) -> Run:
+    found = Run.objects.using(using).filter(id=read_uuid(text, "the run's id")).first()
+    if found is None:
+        raise RunNotFound(id=text)
+    return found
+
+
+def _show_whole(run: Run) -> dict[str, Any]:
+    using = run._state.db
+    steps = Step.objects.using(using).filter(run_id=run.id).order_by("id")
+    attempts = Attempt.objects.using(using).filter(run_id=run.id).order_by("id")
+    waits = Wait.objects.using(using).filter(run_id=run.id).order_by("id")
+    return {
+        **show_ended(run),
+        "why": why.as_dict() if (why := diagnose(using or get_alias(), run)) else None,
+        "steps": [show_step(step, run.workflow) for step in steps],
+        "attempts": [show_attempt(attempt) for attempt in attempts.defer("traceback")],
+        "waits": [show_wait(wait) for wait in waits],
+    }
+
+
+def _filter(rows: RunQuerySet, request: Request) -> RunQuerySet:
+    if statuses := read_texts(request, "status"):
+        if unknown := sorted(set(statuses) - set(RunStatus.values)):
+            raise RequestInvalid(reason=f"status is {unknown[0][:40]!a}; use {', '.join(RunStatus.values)}")
+        rows = rows.filter(status__in=statuses)
+    for name in ("workflow", "key"):
+        if value := read_text(request, name):
+            rows = rows.filter(**{name: value})
+    if event := read_text(request, "event_id"):
+        rows = rows.filter(event_id=read_uuid(event, "event_id"))
+    if since := read_time(request, "since"):
+        rows = rows.filter(created_at__gte=since)
+    if until := read_time(request, "until"):
+        rows = rows.filter(created_at__lt=until)
+    return rows
+
+
+def _read_reason(given: dict[str, Any]) -> str:
+    reason = given.get("reason") or ""
+    if not isinstance(reason, str):
+        raise RequestInvalid(reason="reason is not text")
+    return reason[:255]

@@ -1,0 +1,44 @@
+"""Include at any prefix; for clients of Inngest it must be the root: ``path("", include(…))``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections, transaction
+from django.urls import URLPattern, path
+
+from . import events, health, runs, signals, webhooks, workflows
+from .base import ApiView
+from .ingest import IngestView
+
+
+def _view(view: type[ApiView]) -> Callable[..., Any]:
+    # A 200 must mean committed, so no transaction of the request may be around it, on whatever alias.
+    made: Callable[..., Any] = view.as_view()
+    for alias in connections:
+        made = transaction.non_atomic_requests(using=alias)(made)
+    return made
+
+
+def _v1(route: str, view: type[ApiView], name: str) -> URLPattern:
+    return path(f"v1/{route}", _view(view), name=f"durable-{name}")
+
+
+urlpatterns = [
+    path("e", _view(IngestView)),
+    path("e/", _view(IngestView)),
+    path("e/<str:event_key>", _view(IngestView), name="durable-ingest"),
+    path("webhooks/<str:source>", _view(webhooks.WebhookView), name="durable-webhook"),
+    _v1("events", events.EventsView, "events"),
+    _v1("events/<str:event_id>", events.EventView, "event"),
+    _v1("events/<str:event_id>/runs", events.EventRunsView, "event-runs"),
+    _v1("runs", runs.RunsView, "runs"),
+    _v1("runs/<str:run_id>", runs.RunView, "run"),
+    _v1("runs/<str:run_id>/retry", runs.RetryView, "run-retry"),
+    _v1("runs/<str:run_id>/rerun", runs.RerunView, "run-rerun"),
+    _v1("signals", signals.SignalsView, "signals"),
+    _v1("workflows", workflows.WorkflowsView, "workflows"),
+    _v1("workflows/<path:workflow_id>/invoke", workflows.InvokeView, "workflow-invoke"),
+    _v1("health", health.HealthView, "health"),
+]

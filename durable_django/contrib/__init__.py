@@ -1,0 +1,1 @@
+"""One file for each optional package; nothing else imports them."""

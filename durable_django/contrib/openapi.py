@@ -1,0 +1,147 @@
+"""The OpenAPI document of the HTTP API, through drf-spectacular: ``pip install durable-django[openapi]``.
+
+Include ``durable_django.contrib.openapi`` in place of ``durable_django.api.urls``: it has the same paths, and
+besides them ``v1/openapi.json`` and ``v1/docs``, a page that needs ``drf_spectacular`` in INSTALLED_APPS. The
+project's own schema settings stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from django.urls import URLPattern, path
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from ..api import events, health, runs, signals, webhooks, workflows
+from ..api.ingest import IngestView
+from ..api.urls import urlpatterns as api_patterns
+
+_ERRORS: Final = dict.fromkeys((400, 401, 403, 404, 409, 429, 503), OpenApiTypes.OBJECT)
+_PAGE: Final = ("limit", "cursor")
+_TIMES: Final = ("since", "until")
+_OBJECT: Final = {"application/json": {"type": "object", "additionalProperties": True}}
+_EVENT: Final = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 255},
+        "data": {"type": "object", "nullable": True, "additionalProperties": True},
+        "id": {"type": "string", "nullable": True, "maxLength": 255},
+        "ts": {"type": "integer", "nullable": True, "description": "milliseconds since 1970"},
+    },
+}
+_EVENTS: Final = {"application/json": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT}]}}
+
+
+def _ask(*names: str) -> list[OpenApiParameter]:
+    return [OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.QUERY) for name in names]
+
+
+_VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
+    (IngestView, {"post": {"request": _EVENTS, "operation_id": "send_events", "auth": []}}),
+    (webhooks.WebhookView, {"post": {"request": _OBJECT, "operation_id": "take_webhook"}}),
+    (
+        events.EventsView,
+        {
+            "get": {
+                "parameters": _ask("name", "source", "sender_id", *_TIMES, *_PAGE),
+                "operation_id": "list_events",
+            }
+        },
+    ),
+    (events.EventView, {"get": {"operation_id": "show_event"}}),
+    (events.EventRunsView, {"get": {"parameters": _ask(*_PAGE), "operation_id": "list_event_runs"}}),
+    (
+        runs.RunsView,
+        {
+            "get": {
+                "parameters": _ask("status", "workflow", "key", "event_id", *_TIMES, *_PAGE),
+                "operation_id": "list_runs",
+            }
+        },
+    ),
+    (
+        runs.RunView,
+        {
+            "get": {"operation_id": "show_run"},
+            "delete": {"parameters": _ask("reason"), "operation_id": "cancel_run"},
+        },
+    ),
+    (runs.RetryView, {"post": {"request": _OBJECT, "operation_id": "retry_run"}}),
+    (runs.RerunView, {"post": {"request": _OBJECT, "operation_id": "rerun"}}),
+    (signals.SignalsView, {"post": {"request": _OBJECT, "operation_id": "send_signal"}}),
+    (workflows.WorkflowsView, {"get": {"operation_id": "list_workflows"}}),
+    (workflows.InvokeView, {"post": {"request": _OBJECT, "operation_id": "invoke_workflow"}}),
+    (health.HealthView, {"get": {"operation_id": "show_health", "auth": []}}),
+)
+
+
+class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Says that ``/v1/`` takes bearer keys."""
+
+    target_class = "durable_django.api.authenticate.BearerKey"
+    name = "bearerKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """Return the scheme."""
+        return {"type": "http", "scheme": "bearer"}
+
+
+class PathKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Says that the event key stands in the path, for which OpenAPI has no scheme."""
+
+    target_class = "durable_django.api.authenticate.PathKey"
+    name: Any = ()
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """Return none."""
+        return []
+
+
+def describe_views() -> None:
+    """Give each view the description of its methods."""
+    for view, methods in _VIEWS:
+        view.schema = AutoSchema()
+        for name, told in methods.items():
+            method = getattr(view, name)
+            method.kwargs = {
+                "schema": AutoSchema
+            }  # else the project's default schema class would be extended
+            responses = {200: OpenApiTypes.OBJECT, **_ERRORS}
+            setattr(
+                view, name, extend_schema(summary=_first_line(method), responses=responses, **told)(method)
+            )
+
+
+def _first_line(method: Callable[..., Any]) -> str:
+    return (method.__doc__ or "").strip().splitlines()[0]
+
+
+describe_views()
+_named: Final[list[URLPattern]] = [each for each in api_patterns if each.name]
+
+urlpatterns = [
+    *api_patterns,
+    path(
+        "v1/openapi.json",
+        SpectacularAPIView.as_view(
+            patterns=_named,
+            custom_settings={"TITLE": "durable_django", "VERSION": "1"},
+            authentication_classes=[],
+            permission_classes=[],
+        ),
+        name="durable-openapi",
+    ),
+    path(
+        "v1/docs",
+        SpectacularSwaggerView.as_view(
+            url_name="durable-openapi", authentication_classes=[], permission_classes=[]
+        ),
+        name="durable-docs",
+    ),
+]

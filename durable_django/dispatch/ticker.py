@@ -1,0 +1,116 @@
+"""The tick of a worker: a thread that sweeps each period, and sooner when a run is due sooner.
+
+Note [The one who ticked last looks ahead]
+    Of many processes that tick, the one that ticked last is up again when the next run is due; the others
+    only look once a period whether it still does its duty. So N workers cost one sweep, not N.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from ..conf import settings
+from ..engine.identity import get_owner
+from ..engine.tick import report_worker, tick, withdraw_worker
+from ..store.lease import seconds_to_next
+
+logger = logging.getLogger("durable_django.worker")
+
+SHORTEST = 0.005
+"""Seconds between two looks at the least."""
+REPORT_SECONDS = 10.0
+
+
+class Ticker:
+    """Sweeps each TICK_SECONDS, or at the instant at which the next run is due."""
+
+    def __init__(
+        self, using: str, queues: Callable[[], Sequence[str]] | Sequence[str], *, kind: str = "worker"
+    ) -> None:
+        self._using = using
+        self._kind = kind
+        self._queues = queues
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._next = 0.0
+        self._expected = False
+        self._leads = False
+        self._early = False
+        self._reported = float("-inf")
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._thread = threading.Thread(target=self._work, name="durable-ticker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the tick."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def expect(self, seconds: float) -> None:
+        """Note that a run is due in so many seconds."""
+        due = time.monotonic() + seconds
+        with self._lock:
+            if due >= self._next:
+                return
+            self._next, self._expected = due, True
+        self._wake.set()
+
+    def _work(self) -> None:
+        while not self._stopping:
+            try:
+                pause = self._tick()
+            except Exception:
+                # Whatever it is, without this thread nothing is ever due again.
+                logger.exception("a tick failed; the next one tries again")
+                connections[self._using].close()
+                pause = settings.TICK_SECONDS
+            self._sleep(pause)
+        self._withdraw()
+        connections.close_all()
+
+    def _withdraw(self) -> None:
+        try:
+            withdraw_worker(self._using, get_owner())
+        except (DatabaseError, InterfaceError):
+            logger.warning("a worker could not be taken off the list", exc_info=True)
+
+    def _tick(self) -> float:
+        period: float = settings.TICK_SECONDS
+        with self._lock:
+            expected, self._expected = self._expected, False
+            self._next = float("inf")
+        self._report()
+        claim = SHORTEST if self._leads and self._early else period
+        self._leads = tick(self._using, period=claim, force=expected) is not None
+        left = seconds_to_next(self._using) if self._leads else None
+        self._early = left is not None and left < period
+        return period if left is None else min(period, left)
+
+    def _report(self) -> None:
+        if time.monotonic() - self._reported < REPORT_SECONDS:
+            return
+        self._reported = time.monotonic()
+        queues = self._queues() if callable(self._queues) else self._queues
+        report_worker(self._using, name=get_owner(), kind=self._kind, queues=queues)
+
+    def _sleep(self, pause: float) -> None:
+        until = time.monotonic() + max(pause, SHORTEST)
+        while not self._stopping:
+            with self._lock:
+                self._next = min(self._next, until)
+                left = self._next - time.monotonic()
+            if left <= 0:
+                return
+            self._wake.wait(left)
+            self._wake.clear()

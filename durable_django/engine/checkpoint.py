@@ -1,0 +1,75 @@
+"""The one door through which results of steps are written, those of concurrent runs together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+
+from ..store.base import StepWrite
+from ..store.checkpoint import Key, read_step, write_steps
+from .desk import Desk
+from .interrupts import LeaseLost
+
+Recorded = tuple[str, str | None, str | None]
+"""What is stored for a step: status, output, error."""
+
+
+def read_key(step: StepWrite) -> Key:
+    """Return the key under which ``write_steps`` reports a step."""
+    return step.run_id, step.name, step.index
+
+
+def make_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
+    """Return a desk for the steps of a database."""
+    return Desk(lambda steps: write_steps(using, steps, relaxed), read_key)
+
+
+_desks: dict[tuple[int, str, bool], Desk[StepWrite]] = {}
+
+
+def get_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
+    """Return this process's desk for a database; a forked child has its own.
+
+    Relaxed checkpoints have a desk of their own, so that none of the others is committed with them.
+    """
+    key = (os.getpid(), using, relaxed)
+    desk = _desks.get(key)
+    return desk if desk is not None else _desks.setdefault(key, make_desk(using, relaxed))
+
+
+def write_checkpoint(using: str, step: StepWrite, relaxed: bool = False) -> Recorded:
+    """Write a step and return what is stored for it then; inside a transaction it is never relaxed.
+
+    Raises:
+        LeaseLost: The run is owned by somebody else, or was cancelled.
+    """
+    if connections[using].in_atomic_block:
+        return settle(using, step, bool(write_steps(using, [step])))
+    return settle(using, step, get_desk(using, relaxed).write(step))
+
+
+async def awrite_checkpoint(
+    using: str, step: StepWrite, ask: Callable[..., Any], relaxed: bool = False
+) -> Recorded:
+    """Write a step from an event loop; ``ask`` runs a database function in a thread."""
+    if await get_desk(using, relaxed).awrite(step):
+        return step.status, step.output, step.error
+    recorded: Recorded = await ask(settle, using, step, False)
+    return recorded
+
+
+def settle(using: str, step: StepWrite, written: bool) -> Recorded:
+    """Return what is stored: the step itself, or the result that was there before (law 4).
+
+    Raises:
+        LeaseLost: The run is owned by somebody else, or was cancelled.
+    """
+    if written:
+        return step.status, step.output, step.error
+    owned, stored = read_step(using, step.run_id, step.token, step.name, step.index)
+    if not owned or stored is None:
+        raise LeaseLost
+    return stored  # type: ignore[no-any-return]

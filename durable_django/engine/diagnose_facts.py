@@ -1,0 +1,70 @@
+"""What a diagnosis is made from, in a bounded number of bounded reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, WaitStatus, Worker
+from ..models.run import LIVE
+
+ROWS: Final = 50
+"""Branches, waits and children that are looked at; the first ones tell the cause."""
+WORKERS: Final = 500
+ASKING: Final = {StepKind.EVENT, StepKind.SIGNAL, StepKind.ANY, StepKind.ALL}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A run that has not ended, and the rows that say why; ``now`` is the database's."""
+
+    run: Run
+    now: datetime
+    steps: Sequence[Step] = ()
+    waits: Sequence[Wait] = ()
+    workers: Sequence[Worker] = ()
+    children: Sequence[Run] = ()
+    error: Attempt | None = None
+
+
+def read_facts(using: str, run: Run, now: datetime) -> Facts:
+    """Read what ``decide`` needs to know of a run that has not ended."""
+    workers = list(Worker.objects.using(using).order_by("-seen_at")[:WORKERS])
+    if run.status != RunStatus.WAITING:
+        return Facts(run=run, now=now, workers=workers)
+    steps = _read_steps(using, run)
+    kinds = {step.kind for step in steps if step.status == StepStatus.WAITING}
+    retrying = run.waits_for == "retry" or any(step.status == StepStatus.RETRYING for step in steps)
+    return Facts(
+        run=run,
+        now=now,
+        workers=workers,
+        steps=steps,
+        waits=_read_waits(using, run) if kinds & ASKING else (),
+        children=_read_children(using, run) if StepKind.INVOKE in kinds else (),
+        error=_read_error(using, run) if retrying else None,
+    )
+
+
+def _read_steps(using: str, run: Run) -> list[Step]:
+    unfinished = (StepStatus.WAITING, StepStatus.RETRYING)
+    steps = Step.objects.using(using).filter(run_id=run.pk, status__in=unfinished)
+    # The newest first: sleeps that are over keep their rows.
+    return list(steps.defer("output", "error").order_by("-id")[:ROWS])
+
+
+def _read_waits(using: str, run: Run) -> list[Wait]:
+    waits = Wait.objects.using(using).filter(run_id=run.pk, status=WaitStatus.OPEN)
+    return list(waits.exclude(kind="cancel").defer("bound", "output").order_by("id")[:ROWS])
+
+
+def _read_children(using: str, run: Run) -> list[Run]:
+    runs = Run.objects.using(using).filter(parent_id=run.pk, status__in=LIVE)
+    return list(runs.only("workflow", "status", "parent_step").order_by("id")[:ROWS])
+
+
+def _read_error(using: str, run: Run) -> Attempt | None:
+    attempts = Attempt.objects.using(using).filter(run_id=run.pk)
+    return attempts.only("error_type", "name").order_by("-id").first()

@@ -1,0 +1,30 @@
+"""The door through which ordinary ends are written, those of concurrent runs together."""
+
+from __future__ import annotations
+
+import os
+
+from django.db import connections
+
+from ..store.base import Finish
+from ..store.finish import finish_runs
+from .desk import Desk
+
+_desks: dict[tuple[int, str], Desk[Finish]] = {}
+
+
+def get_finish_desk(using: str) -> Desk[Finish]:
+    """Return this process's desk for the ends of runs; a forked child has its own."""
+    key = (os.getpid(), using)
+    desk = _desks.get(key)
+    if desk is None:
+        made: Desk[Finish] = Desk(lambda ends: finish_runs(using, ends), lambda end: end.run_id)
+        desk = _desks.setdefault(key, made)
+    return desk
+
+
+def write_finish(using: str, finish: Finish) -> bool:
+    """End a run whose end concerns nobody else; return False if it is not owned any more."""
+    if connections[using].in_atomic_block:
+        return bool(finish_runs(using, [finish]))
+    return get_finish_desk(using).write(finish)

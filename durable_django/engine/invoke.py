@@ -1,0 +1,209 @@
+"""Call the function of a step: guard against nested steps, and the transaction of an atomic step.
+
+Note [An atomic step commits its rows and its checkpoint together]
+    The function runs in a transaction on the database of the durable tables and the checkpoint is inserted
+    there last, under the fence. If the lease is gone, or the step has a result already, the whole
+    transaction is rolled back, the function's rows with it; so they exist exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db import OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..define.calls import RunCall
+from ..define.step_key import current_key
+from ..exceptions import ExitRaised, StepNested
+from ..store.base import StepWrite
+from ..store.checkpoint import write_steps
+from .checkpoint import Recorded, settle
+from .effects import InvokeAtomic
+from .error_text import read_message, read_name
+from .frame import Frame, await_within, limited_statements
+from .interrupts import Interrupt, NestedStep
+
+_current: ContextVar[_Guard | None] = ContextVar("durable_django_step", default=None)
+
+
+class _Guard:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.error: StepNested | None = None
+
+
+def current_step() -> str:
+    """Return the id of the step whose function is running, or nothing between steps."""
+    guard = _current.get()
+    return "" if guard is None else guard.name
+
+
+def refuse_nested(name: str) -> None:
+    """Raise if the calling code is itself the function of a step.
+
+    Raises:
+        NestedStep: It is; ``except Exception`` in the step cannot hide that.
+    """
+    guard = _current.get()
+    if guard is not None:
+        guard.error = StepNested(inner=name, outer=guard.name)
+        raise NestedStep(guard.error)
+
+
+@contextmanager
+def guarded(call: RunCall, frame: Frame, *, ctrl_c: bool = False) -> Iterator[None]:
+    """Mark the enclosed code as the function of a step, which may ask for its key.
+
+    Raises:
+        StepNested: It called a step, whatever it made of the interrupt.
+    """
+    guard = _Guard(call.name)
+    token = _current.set(guard)
+    key_token = current_key.set(frame.key)
+    try:
+        with no_exits(f"step {call.name!r}", ctrl_c=ctrl_c):
+            yield
+    except NestedStep as nested:
+        raise nested.error from None
+    finally:
+        current_key.reset(key_token)
+        _current.reset(token)
+    if guard.error is not None:
+        raise guard.error
+
+
+def call_function(call: RunCall, frame: Frame) -> Any:
+    """Call a plain function, or run a coroutine function to its end.
+
+    Raises:
+        StepTimeout: It took longer than the timeout of the step.
+    """
+    started = frame.start()
+    if inspect.iscoroutinefunction(call.function):
+        return async_to_sync(acall_function)(call, started)
+    with guarded(call, started):
+        value = call.function(*call.args, **call.kwargs)
+        started.check()
+        return value
+
+
+async def acall_function(call: RunCall, frame: Frame, *, ctrl_c: bool = False) -> Any:
+    """Call a coroutine function and await its end or its deadline.
+
+    Raises:
+        StepTimeout: It took longer than the timeout of the step.
+    """
+    with guarded(call, frame, ctrl_c=ctrl_c):
+        return await await_within(frame, call.function(*call.args, **call.kwargs))
+
+
+def call_atomic(using: str, effect: InvokeAtomic) -> Recorded:
+    """Call the function and write its checkpoint in one transaction; return what is stored then.
+
+    Raises:
+        LeaseLost: The run is owned by somebody else; the function's rows were rolled back.
+    """
+    for delay in (0.01, 0.05, 0.2):
+        try:
+            return _try_atomic(using, effect)
+        except OperationalError as error:
+            if not _is_conflict(using, error):
+                raise
+            time.sleep(delay * random.uniform(0.5, 1.5))
+    return _try_atomic(using, effect)
+
+
+def _try_atomic(using: str, effect: InvokeAtomic) -> Recorded:
+    frame = effect.frame.start()
+    try:
+        with transaction.atomic(using=using):
+            with limited_statements(using, frame):
+                value = call_function(effect.call, frame)
+            step = effect.encode(value)
+            if not write_steps(using, [step]):
+                raise _NotWritten(step)
+    except _NotWritten as refused:
+        return settle(using, refused.step, False)
+    return settle(using, step, True)
+
+
+class _NotWritten(BaseException):
+    def __init__(self, step: StepWrite) -> None:
+        super().__init__()
+        self.step = step
+
+
+def _is_conflict(using: str, error: OperationalError) -> bool:
+    # Serialization failure and deadlock: the transaction was rolled back whole and may be tried again.
+    state = getattr(error.__cause__, "sqlstate", None)
+    return not connections[using].in_atomic_block and state in ("40001", "40P01")
+
+
+@contextmanager
+def restored_connections() -> Iterator[None]:
+    """Close what the enclosed code left in a transaction that it did not end; the next write starts clean."""
+    before = {each.alias: _depth(each) for each in connections.all(initialized_only=True)}
+    try:
+        yield
+    finally:
+        for connection in connections.all(initialized_only=True):
+            _restore(connection, before.get(connection.alias, 0))
+
+
+def _restore(connection: BaseDatabaseWrapper, depth: int) -> None:
+    if _depth(connection) == depth and (depth or connection.autocommit or connection.connection is None):
+        return
+    # In this state close() gives the connection up; the next connect() resets all the rest.
+    connection.in_atomic_block = connection.closed_in_transaction = False
+    connection.close()
+
+
+def read_depth(using: str) -> int:
+    """Return how many transaction blocks this thread has open on the database."""
+    return _depth(connections[using])
+
+
+def _depth(connection: BaseDatabaseWrapper) -> int:
+    return int(connection.in_atomic_block) + len(connection.savepoint_ids)
+
+
+@contextmanager
+def no_exits(where: str, *, ctrl_c: bool = False) -> Iterator[None]:
+    """Turn what is meant to end a process, such as ``sys.exit()``, into an error that can be recorded.
+
+    ``ctrl_c`` says that a KeyboardInterrupt is that of the main thread, on whose behalf this one works.
+
+    Raises:
+        ExitRaised: The enclosed code raised such an exception.
+    """
+    try:
+        yield
+    except (Exception, Interrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        if _is_meant(error, ctrl_c):
+            raise
+        raise ExitRaised(where=where, name=read_name(error), said=read_message(error)) from error
+
+
+def _is_meant(error: BaseException, ctrl_c: bool) -> bool:
+    """Tell the user's Ctrl-C and a cancellation from outside, which must go through."""
+    if isinstance(error, KeyboardInterrupt):
+        return ctrl_c or threading.current_thread() is threading.main_thread()
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return False
+    return task is not None and task.cancelling() > 0

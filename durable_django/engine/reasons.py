@@ -1,0 +1,64 @@
+"""Why an event started nothing, as it is kept with the event: short codes, no event data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final
+
+KEPT: Final = 20
+"""Reasons kept of one event; wildcards may concern very many workflows."""
+DETAIL: Final = 255
+
+
+class Why(StrEnum):
+    """The codes; flow control adds its own."""
+
+    NO_WORKFLOW = "no_workflow"
+    IF_FALSE = "if_false"
+    IF_FAILED = "if_failed"
+    FIELDS = "fields_unchanged"
+    NO_KEY = "no_key"
+    DUPLICATE = "duplicate"
+
+
+_TEXTS: Final = {
+    Why.NO_WORKFLOW: "no workflow listens to this name",
+    Why.IF_FALSE: "the condition was false: {detail}",
+    Why.IF_FAILED: "the condition could not be decided ({detail})",
+    Why.FIELDS: "no field that it asks for was changed",
+    Why.NO_KEY: "its idempotency expression gave no key ({detail})",
+    Why.DUPLICATE: "duplicate of {detail}, which started run {run}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a workflow was not started.
+
+    ``code`` is a member of ``Why`` or, in rows of other versions, an unknown one. ``detail`` is a condition,
+    an error code or a key; ``run`` is the run that stood in the way.
+    """
+
+    code: str
+    workflow: str = ""
+    detail: str = ""
+    run: str = ""
+
+    def __str__(self) -> str:
+        text = _TEXTS.get(self.code, "{detail}" if self.detail else self.code)  # type: ignore[call-overload]
+        said: str = text.format(detail=self.detail, run=self.run)
+        return f"{self.workflow}: {said}" if self.workflow else said
+
+
+def write_reasons(reasons: Sequence[Reason]) -> str | None:
+    """Return the text that is stored with the event, None if there is nothing to say."""
+    kept = [{key: value[:DETAIL] for key, value in asdict(each).items() if value} for each in reasons[:KEPT]]
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
+
+
+def read_reasons(text: str | None) -> list[Reason]:
+    """Return what ``write_reasons`` wrote."""
+    return [Reason(**each) for each in json.loads(text or "[]")]

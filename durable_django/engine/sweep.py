@@ -1,0 +1,83 @@
+"""The tick: queue what is due, route what was left, and nudge; harmless however often it runs.
+
+Note [Every unfinished run carries wake_at]
+    It is the latest moment at which somebody must look at the run (law 2): the re-nudge of a queued one,
+    the end of a running one's lease, the due time of a waiting one. So timers, retries, time-outs, dead
+    workers and lost nudges are one index and one query. Two ticks at once skip each other's rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ..conf import settings
+from ..store.event import read_unrouted
+from ..store.lease import wake_due
+from .expire import cancel_overdue
+from .fire import fire_due
+from .nudge import Nudge, send_nudges
+from .route import route_events
+
+logger = logging.getLogger("durable_django.sweep")
+
+ROUTE_AFTER = 1.0
+"""Seconds that the sender's own process is given to route an event before the tick does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one tick did, in numbers of runs and events."""
+
+    woken: int = 0
+    requeued: int = 0
+    taken_over: int = 0
+    routed: int = 0
+    fired: int = 0
+    timed_out: int = 0
+
+    def __add__(self, other: Swept) -> Swept:
+        return Swept(
+            self.woken + other.woken,
+            self.requeued + other.requeued,
+            self.taken_over + other.taken_over,
+            self.routed + other.routed,
+            self.fired + other.fired,
+            self.timed_out + other.timed_out,
+        )
+
+
+def sweep(using: str, *, batches: int = 20) -> Swept:
+    """Do all that is due, in batches of TICK_BATCH, and return what was done."""
+    total = Swept(
+        timed_out=cancel_overdue(using, limit=settings.TICK_BATCH),
+        fired=fire_due(using),
+        routed=_route_left(using, batches),
+    )
+    for _ in range(batches):
+        batch, full = _wake_batch(using)
+        total += batch
+        if not full:
+            break
+    return total
+
+
+def _route_left(using: str, batches: int) -> int:
+    woken = 0
+    for _ in range(batches):
+        rows = read_unrouted(using, older_than=ROUTE_AFTER, limit=settings.TICK_BATCH)
+        woken += route_events(using, rows) if rows else 0
+        if len(rows) < settings.TICK_BATCH:
+            break
+    return woken
+
+
+def _wake_batch(using: str) -> tuple[Swept, bool]:
+    due = wake_due(using, limit=settings.TICK_BATCH, renudge=settings.RENUDGE_SECONDS)
+    send_nudges([Nudge(run.id, run.workflow, run.queue) for run in due])
+    for run in due:
+        if run.was == "running":
+            logger.warning("the lease of a run ended; it is taken over", extra={"run_id": str(run.id)})
+    counts = {was: sum(run.was == was for run in due) for was in ("waiting", "queued", "running")}
+    swept = Swept(woken=counts["waiting"], requeued=counts["queued"], taken_over=counts["running"])
+    return swept, len(due) == settings.TICK_BATCH

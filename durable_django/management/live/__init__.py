@@ -1,0 +1,1 @@
+"""What ``durable dev`` and ``durable demo`` share: the child that serves, and lines about what happens."""

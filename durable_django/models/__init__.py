@@ -1,0 +1,41 @@
+"""The store: schema, constraints and indexes.
+
+In: nothing but Django. Out: the models below. Rows that change often (Run) are narrow; payloads live in
+Event (written once) and RunResult. Statements of the hot path are in ``durable_django.store``.
+
+Note [No foreign key constraints on the hot path]
+    A checkpoint inserts its step from a join with the run it belongs to, under a share lock, so the run
+    exists by construction; a constraint would look it up a second time. Deleting goes through ``prune``
+    or the admin, which take the children along; ``check_data`` finds orphans.
+"""
+
+from .access import AccessKey, WebhookDelivery
+from .audit import AuditEntry
+from .event import Event
+from .run import Run, RunResult, RunStatus
+from .schedule import Schedule
+from .step import Attempt, Step, StepKind, StepStatus
+from .subject import RunSubject
+from .wait import PathSet, Wait, WaitKey, WaitStatus
+from .worker import Worker
+
+__all__ = [
+    "AccessKey",
+    "Attempt",
+    "AuditEntry",
+    "Event",
+    "PathSet",
+    "Run",
+    "RunResult",
+    "RunStatus",
+    "RunSubject",
+    "Schedule",
+    "Step",
+    "StepKind",
+    "StepStatus",
+    "Wait",
+    "WaitKey",
+    "WaitStatus",
+    "WebhookDelivery",
+    "Worker",
+]

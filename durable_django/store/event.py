@@ -1,0 +1,294 @@
+"""Store events, stamp their arrival, and start runs for them.
+
+Note [Arrival is stamped after the commit]
+    A sequence number taken inside the sender's transaction says nothing about when that transaction
+    commits. So ``arrival`` is taken by the routing, which begins after the commit, and a wait remembers
+    the last number handed out before it was stored; events above it count. Before a wait is stored, events
+    of its name that are visible but not stamped yet (their sender died, or routing lags) are stamped, so
+    they stay below it. An event that neither saw is found by the look that follows the wait's commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ..clock import later_sql, now_sql
+from .base import (
+    ARRIVAL_SEQUENCE,
+    EVENT,
+    RUN,
+    WAIT,
+    EventRow,
+    adapt_id,
+    cursor,
+    is_postgres,
+    read_id,
+    writing,
+)
+from .retrying import repeatable
+
+_LAST_ARRIVAL = f"(SELECT last_value FROM {ARRIVAL_SEQUENCE})"
+PART = 400
+"""Events in one INSERT: 7 parameters each, under SQLite's limit of 32,766."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRow:
+    """A run to be inserted; ``start_in`` is seconds from now, 0 for at once; see Note [Deadlines]."""
+
+    id: UUID
+    workflow: str
+    event_id: UUID
+    start_key: UUID | None
+    key: str
+    origin: str
+    queue: str
+    start_in: float = 0.0
+    version: str = ""
+    rerun_of: UUID | None = None
+    start_within: float | None = None
+    finish_within: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What routing did: runs started, as (id, workflow, queue), and events asked for, with their arrivals."""
+
+    started: list[tuple[UUID, str, str]]
+    asked: list[tuple[UUID, int]]
+
+
+Reasons = Mapping[UUID, str | None]
+
+
+@repeatable
+def insert_events(using: str, events: Sequence[EventRow], *, routed: bool = False) -> None:
+    """Store the events in the transaction that is open, or in one of its own; known ids are left alone."""
+    now = now_sql("postgresql" if is_postgres(using) else "sqlite")
+    row = f"(%s, %s, %s, %s, %s, %s, %s, {now}, {now if routed else 'NULL'})"
+    parts = [events[start : start + PART] for start in range(0, len(events), PART)]
+    with cursor(using) if len(parts) == 1 else writing(using) as handle:
+        for part in parts:
+            params = [value for event in part for value in _event_params(using, event)]
+            handle.execute(
+                f"INSERT INTO {EVENT} (id, name, data, extra, external_id, ts, source, created_at, routed_at) "
+                f"VALUES {', '.join([row] * len(part))} ON CONFLICT (id) DO NOTHING",
+                params,
+            )
+
+
+def _event_params(using: str, event: EventRow) -> list[Any]:
+    identity = [adapt_id(using, event.id), event.name, event.data, event.extra, event.external_id]
+    return [*identity, event.ts, event.source]
+
+
+@repeatable
+def stamp_events(using: str, names: Sequence[str]) -> None:
+    """Stamp the arrival of visible events of these names that routing has not reached yet."""
+    if is_postgres(using):
+        with cursor(using) as handle:
+            handle.execute(
+                f"WITH late AS MATERIALIZED (SELECT id, created_at FROM {EVENT} WHERE name = ANY(%s) "
+                "AND arrival IS NULL AND routed_at IS NULL ORDER BY id FOR UPDATE), "
+                f"numbered AS MATERIALIZED (SELECT id, nextval('{ARRIVAL_SEQUENCE}') AS arrival "
+                "FROM (SELECT id FROM late ORDER BY created_at, id) listed) "
+                f"UPDATE {EVENT} e SET arrival = n.arrival FROM numbered n WHERE e.id = n.id",
+                [list(names)],
+            )
+        return
+    with writing(using) as handle:
+        marks = ",".join(["%s"] * len(names))
+        handle.execute(
+            f"SELECT id FROM {EVENT} WHERE name IN ({marks}) AND arrival IS NULL AND routed_at IS NULL "
+            "ORDER BY created_at, id",
+            names,
+        )
+        for (event_id,) in handle.fetchall():
+            arrival = _next_arrival_sqlite(handle)
+            handle.execute(f"UPDATE {EVENT} SET arrival = %s WHERE id = %s", [arrival, event_id])
+
+
+def _next_arrival_sqlite(handle: Any) -> int:
+    handle.execute(f"UPDATE {ARRIVAL_SEQUENCE} SET last_value = last_value + 1 RETURNING last_value")
+    return int(handle.fetchone()[0])
+
+
+@repeatable
+def start_runs(
+    using: str,
+    events: Sequence[UUID],
+    runs: Sequence[StartRow],
+    *,
+    renudge: float,
+    reasons: Reasons | None = None,
+) -> Routed:
+    """Stamp the events, start the runs, and mark as routed each event that no open wait asks for.
+
+    Doing it again starts nothing: a run is found by its ``start_key``. ``reasons`` are kept with the events.
+    """
+    route = _start_postgres if is_postgres(using) else _start_sqlite
+    return route(using, events, runs, renudge, reasons or {})
+
+
+def _start_postgres(
+    using: str, events: Sequence[UUID], runs: Sequence[StartRow], renudge: float, reasons: Reasons
+) -> Routed:
+    asked = f"EXISTS (SELECT 1 FROM {WAIT} w WHERE w.status = 'open' AND w.event_name = e.name)"
+    sql = (
+        f"WITH late AS MATERIALIZED (SELECT id, arrival FROM {EVENT} WHERE id = ANY(%s) "
+        "AND routed_at IS NULL ORDER BY id FOR UPDATE), numbered AS MATERIALIZED (SELECT id, "
+        f"COALESCE(arrival, nextval('{ARRIVAL_SEQUENCE}')) AS arrival, reasons FROM (SELECT late.id, "
+        "late.arrival, sent.reasons FROM late JOIN unnest(%s::uuid[], %s::text[]) WITH ORDINALITY "
+        "AS sent(id, reasons, place) ON sent.id = late.id ORDER BY place) listed), "
+        f"stamped AS (UPDATE {EVENT} e SET arrival = n.arrival, reasons = COALESCE(n.reasons, e.reasons), "
+        f"routed_at = CASE WHEN {asked} THEN NULL ELSE {now_sql('postgresql')} END "
+        "FROM numbered n WHERE e.id = n.id RETURNING e.id, e.routed_at, e.arrival)"
+    )
+    params: list[Any] = [list(events), list(events), [reasons.get(event) for event in events]]
+    started = "SELECT NULL::uuid, NULL, NULL, NULL::bigint WHERE FALSE"
+    if runs:
+        sql += f", started AS ({_insert_sql()})"
+        params += _insert_params(runs, renudge)
+        started = "SELECT id, workflow, queue, NULL::bigint FROM started"
+    with cursor(using) as handle:
+        handle.execute(
+            f"{sql} {started} UNION ALL SELECT id, NULL, NULL, arrival FROM stamped WHERE routed_at IS NULL",
+            params,
+        )
+        rows = handle.fetchall()
+    return Routed([(r[0], r[1], r[2]) for r in rows if r[1]], [(r[0], r[3]) for r in rows if not r[1]])
+
+
+def _insert_sql() -> str:
+    wake = later_sql("postgresql", "CASE WHEN i.start_in > 0 THEN i.start_in ELSE %s END")
+    return (
+        f"INSERT INTO {RUN} (id, workflow, event_id, start_key, key, origin, queue, rerun_of, status, "
+        "waits_for, wake_at, created_at, version, token, owner, attempt, attempt_steps, crash_count, wakeups, "
+        "reason, deadline_at, finish_within, arrival) SELECT i.id, i.workflow, i.event_id, i.start_key, i.key, "
+        "i.origin, i.queue, i.rerun_of, "
+        "CASE WHEN i.start_in > 0 THEN 'waiting' ELSE 'queued' END, "
+        f"CASE WHEN i.start_in > 0 THEN 'start' ELSE '' END, {wake}, {now_sql('postgresql')}, "
+        f"i.version, 0, '', 0, 0, 0, 0, '', {_deadline_sql('postgresql')}, i.finish_within, "
+        f"CASE WHEN i.origin <> 'event' THEN {_LAST_ARRIVAL} END "
+        "FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], "
+        "%s::text[], %s::text[], %s::text[], %s::uuid[], %s::float8[], %s::text[], %s::float8[], %s::float8[]) "
+        "WITH ORDINALITY AS i(id, workflow, event_id, start_key, key, origin, queue, rerun_of, start_in, version, "
+        # Equal keys: the first of the list starts the run. All keys in one order: two batches do not deadlock.
+        "start_within, finish_within, place) ORDER BY i.start_key, i.place "
+        "ON CONFLICT (start_key) DO NOTHING RETURNING id, workflow, queue"
+    )
+
+
+def _deadline_sql(vendor: str) -> str:
+    if vendor == "sqlite":
+        return later_sql(vendor, "%s + %s")
+    return later_sql(vendor, "GREATEST(i.start_in, 0) + i.start_within")
+
+
+def _insert_params(runs: Sequence[StartRow], renudge: float) -> list[Any]:
+    rows = [
+        (r.id, r.workflow, r.event_id, r.start_key, r.key, r.origin, r.queue)
+        + (r.rerun_of, r.start_in, r.version, r.start_within, r.finish_within)
+        for r in runs
+    ]
+    return [renudge, *(list(column) for column in zip(*rows, strict=True))]
+
+
+def _start_sqlite(
+    using: str, events: Sequence[UUID], runs: Sequence[StartRow], renudge: float, reasons: Reasons
+) -> Routed:
+    now, asked, started = now_sql("sqlite"), [], []
+    with writing(using) as handle:
+        for run in runs:
+            if _insert_sqlite(using, handle, run, renudge):
+                started.append((run.id, run.workflow, run.queue))
+        for event_id in events:
+            handle.execute(
+                f"UPDATE {EVENT} AS e SET arrival = COALESCE(arrival, %s), reasons = COALESCE(%s, reasons), "
+                f"routed_at = CASE WHEN EXISTS (SELECT 1 FROM {WAIT} w "
+                f"WHERE w.status = 'open' AND w.event_name = e.name) THEN NULL ELSE {now} END "
+                "WHERE id = %s AND routed_at IS NULL RETURNING routed_at, arrival",
+                [_next_arrival_sqlite(handle), reasons.get(event_id), adapt_id(using, event_id)],
+            )
+            row = handle.fetchone()
+            if row and row[0] is None:
+                asked.append((event_id, row[1]))
+    return Routed(started, asked)
+
+
+def _insert_sqlite(using: str, handle: Any, run: StartRow, renudge: float) -> bool:
+    later = run.start_in > 0
+    arrival = "NULL" if run.origin == "event" else _LAST_ARRIVAL
+    handle.execute(
+        f"INSERT INTO {RUN} (id, workflow, event_id, start_key, key, origin, queue, rerun_of, status, "
+        "waits_for, wake_at, created_at, version, token, owner, attempt, attempt_steps, crash_count, wakeups, "
+        f"reason, deadline_at, finish_within, arrival) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+        f"{later_sql('sqlite', '%s')}, {now_sql('sqlite')}, %s, 0, '', 0, 0, 0, 0, '', {_deadline_sql('sqlite')}, "
+        f"%s, {arrival}) ON CONFLICT (start_key) DO NOTHING RETURNING id",
+        [adapt_id(using, run.id), run.workflow, adapt_id(using, run.event_id)]
+        + [run.start_key and adapt_id(using, run.start_key), run.key, run.origin, run.queue]
+        + [run.rerun_of and adapt_id(using, run.rerun_of)]
+        + ["waiting" if later else "queued", "start" if later else "", run.start_in if later else renudge]
+        + [run.version, max(run.start_in, 0.0), run.start_within, run.finish_within],
+    )
+    return handle.fetchone() is not None
+
+
+@repeatable
+def read_unrouted(
+    using: str, *, name: str | None = None, limit: int, older_than: float = 0.0
+) -> list[EventRow]:
+    """Return events, of one name or of all, that were stored ``older_than`` seconds ago and not routed."""
+    vendor = "postgresql" if is_postgres(using) else "sqlite"
+    condition = f"created_at <= {later_sql(vendor, '%s')}"
+    params: list[Any] = [-older_than]
+    if name is not None:
+        condition += " AND name = %s"
+        params.append(name)
+    with cursor(using) as handle:
+        handle.execute(
+            f"SELECT id, name, data, ts, external_id, extra, source FROM {EVENT} "
+            f"WHERE routed_at IS NULL AND {condition} ORDER BY created_at, id LIMIT %s",
+            [*params, limit],
+        )
+        return [
+            EventRow(
+                id=read_id(r[0]), name=r[1], data=r[2], ts=r[3], external_id=r[4], extra=r[5], source=r[6]
+            )
+            for r in handle.fetchall()
+        ]
+
+
+@repeatable
+def expire_start_keys(using: str, keys: Sequence[UUID], *, hours: float, events: Sequence[UUID] = ()) -> None:
+    """Free the start keys of runs that were created more than ``hours`` ago, but not by these events.
+
+    An event that is routed again, however late, must find the run that it started.
+    """
+    if not keys:
+        return
+    vendor = "postgresql" if is_postgres(using) else "sqlite"
+    adapted = [adapt_id(using, key) for key in (*keys, *events)]
+    others = f" AND event_id NOT IN ({_marks(events)})" if events else ""
+    with cursor(using) as handle:
+        handle.execute(
+            f"UPDATE {RUN} SET start_key = NULL WHERE start_key IN ({_marks(keys)}){others} "
+            f"AND created_at < {later_sql(vendor, '%s')}",
+            [*adapted, -hours * 3600],
+        )
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+@repeatable
+def find_started(using: str, start_key: UUID) -> UUID | None:
+    """Return the run that holds a start key."""
+    with cursor(using) as handle:
+        handle.execute(f"SELECT id FROM {RUN} WHERE start_key = %s", [adapt_id(using, start_key)])
+        row = handle.fetchone()
+    return read_id(row[0]) if row else None

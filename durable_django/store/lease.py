@@ -1,0 +1,125 @@
+"""Renew leases, give them back, and let the sweep take over what nobody looks after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ..clock import later_sql, now_sql
+from .base import EVENT, RUN, WAIT, adapt_id, cursor, is_postgres, read_id, writing
+from .retrying import repeatable
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A run that the sweep put into its queue; ``was`` is the status that it had before."""
+
+    id: UUID
+    workflow: str
+    queue: str
+    was: str
+
+
+@repeatable
+def renew_leases(using: str, held: Sequence[tuple[UUID, int]], lease: float) -> set[UUID]:
+    """Extend the leases by ``lease`` seconds from now; return the runs that are still owned."""
+    held = sorted(held)
+    if is_postgres(using):
+        sql = (
+            f"WITH held AS MATERIALIZED (SELECT r.id FROM {RUN} r JOIN unnest(%s::uuid[], %s::bigint[]) "
+            "AS h(id, token) ON r.id = h.id AND r.token = h.token WHERE r.status = 'running' "
+            "ORDER BY r.id FOR NO KEY UPDATE OF r) "
+            f"UPDATE {RUN} r SET wake_at = {later_sql('postgresql', '%s')} FROM held "
+            "WHERE r.id = held.id RETURNING r.id"
+        )
+        with cursor(using) as handle:
+            handle.execute(sql, [[each[0] for each in held], [each[1] for each in held], lease])
+            return {read_id(row[0]) for row in handle.fetchall()}
+    with writing(using) as handle:
+        return {run_id for run_id, token in held if _renew_sqlite(using, handle, run_id, token, lease)}
+
+
+def _renew_sqlite(using: str, handle: Any, run_id: UUID, token: int, lease: float) -> bool:
+    handle.execute(
+        f"UPDATE {RUN} SET wake_at = {later_sql('sqlite', '%s')} "
+        "WHERE id = %s AND token = %s AND status = 'running' RETURNING id",
+        [lease, adapt_id(using, run_id), token],
+    )
+    return handle.fetchone() is not None
+
+
+@repeatable
+def release_leases(using: str, held: Sequence[tuple[UUID, int]]) -> int:
+    """Give the runs back to their queues at once, without counting a crash; return how many were."""
+    released = 0
+    vendor = "postgresql" if is_postgres(using) else "sqlite"
+    with writing(using) as handle:
+        for run_id, token in sorted(held):
+            handle.execute(
+                f"UPDATE {RUN} SET status = 'queued', owner = '', crash_count = 0, "
+                f"wake_at = {now_sql(vendor)} WHERE id = %s AND token = %s AND status = 'running'",
+                [adapt_id(using, run_id), token],
+            )
+            released += handle.rowcount
+    return released
+
+
+@repeatable
+def wake_due(using: str, *, limit: int, renudge: float) -> list[Due]:
+    """Queue up to ``limit`` runs whose ``wake_at`` has passed: the one sweep of law 2.
+
+    Sleepers and retries are due, waits timed out, workers lost their lease, nudges got lost; in each
+    case the run is queued and nudged, and looked at again after ``renudge`` seconds if nothing happens.
+    """
+    vendor = "postgresql" if is_postgres(using) else "sqlite"
+    pick = f"SELECT id, status FROM {RUN} WHERE wake_at <= {now_sql(vendor)} ORDER BY wake_at LIMIT %s"
+    change = f"status = 'queued', waits_for = '', owner = '', wake_at = {later_sql(vendor, '%s')}"
+    if vendor == "postgresql":
+        sql = (
+            f"WITH due AS MATERIALIZED ({pick} FOR UPDATE SKIP LOCKED) UPDATE {RUN} r SET {change} FROM due "
+            "WHERE r.id = due.id RETURNING r.id, r.workflow, r.queue, due.status"
+        )
+        with cursor(using) as handle:
+            handle.execute(sql, [limit, renudge])
+            return [Due(read_id(row[0]), row[1], row[2], row[3]) for row in handle.fetchall()]
+    with writing(using) as handle:
+        handle.execute(pick.replace("id, status", "id, workflow, queue, status"), [limit])
+        found = list(handle.fetchall())
+        handle.executemany(f"UPDATE {RUN} SET {change} WHERE id = %s", [(renudge, row[0]) for row in found])
+    return [Due(read_id(row[0]), row[1], row[2], row[3]) for row in found]
+
+
+@repeatable
+def seconds_to_next(using: str) -> float | None:
+    """Return the seconds until the next run is due (0 or less: now), or None if none ever is."""
+    vendor = "postgresql" if is_postgres(using) else "sqlite"
+    now = now_sql(vendor)
+    left = (
+        f"EXTRACT(EPOCH FROM MIN(wake_at) - {now})"
+        if vendor == "postgresql"
+        else f"(julianday(MIN(wake_at)) - julianday({now})) * 86400.0"
+    )
+    with cursor(using) as handle:
+        handle.execute(f"SELECT {left} FROM {RUN} WHERE wake_at IS NOT NULL", [])
+        row = handle.fetchone()
+    return float(row[0]) if row and row[0] is not None else None
+
+
+@repeatable
+def settle_wait(using: str, run_id: UUID, token: int, wake_in: float, names: Sequence[str]) -> bool:
+    """After a park: set the real time-out unless an event came in that the new waits may accept.
+
+    Returns False if such an event is stored, so that the caller looks at it now.
+    """
+    with cursor(using) as handle:
+        handle.execute(
+            f"UPDATE {RUN} r SET crash_count = 0, wake_at = {later_sql('postgresql', '%s')} "
+            "WHERE r.id = %s AND r.token = %s AND r.status = 'waiting' AND NOT EXISTS (SELECT 1 "
+            f"FROM {WAIT} w JOIN {EVENT} e ON e.name = w.event_name "
+            "AND (e.arrival > w.after OR e.arrival IS NULL) WHERE w.run_id = r.id AND w.status = 'open' "
+            "AND e.name = ANY(%s)) RETURNING r.id",
+            [wake_in, run_id, token, list(names)],
+        )
+        return handle.fetchone() is not None

@@ -1,0 +1,72 @@
+"""Celery's door: the task that executes a nudged run, the task that ticks, the worker's own tick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown, worker_shutting_down
+from django.db import close_old_connections
+
+from .conf import settings
+from .dispatch import celery_worker
+from .dispatch.message import read_body
+from .engine.alias import get_alias
+from .engine.errand import give_back
+from .engine.execute import execute_run
+from .engine.identity import get_owner
+from .engine.tick import tick
+from .store.claim import claim_runs
+
+
+# Early ack and no retry, whatever the project's defaults are: leases and the tick recover (law 1).
+@shared_task(
+    name="durable_django.run",
+    ignore_result=True,
+    max_retries=0,
+    acks_late=False,
+    reject_on_worker_lost=False,
+    track_started=False,
+    typing=False,
+)
+def run(*args: Any, **kwargs: Any) -> None:
+    """Execute the run that the message names, unless another worker has it or it has ended."""
+    run_id = read_body(args, kwargs)
+    if run_id is None:
+        return
+    celery_worker.join()
+    close_old_connections()  # Celery does so itself unless CELERY_DB_REUSE_MAX is set
+    using = get_alias()
+    for claimed in claim_runs(using, owner=get_owner(), lease=settings.LEASE_SECONDS, ids=[run_id]):
+        execute_run(using, claimed, lend=True)
+
+
+@shared_task(name="durable_django.tick", ignore_result=True, max_retries=0, acks_late=False)
+def tick_now() -> None:
+    """Do what is due, unless a worker has just done so."""
+    tick(get_alias(), period=settings.TICK_SECONDS / 2)
+
+
+@worker_ready.connect(weak=False, dispatch_uid="durable_django.start")
+def start_worker(sender: Any = None, **kwargs: Any) -> None:
+    """Begin to tick in the worker's main process."""
+    celery_worker.start(list(sender.app.amqp.queues.consume_from))
+
+
+@worker_shutting_down.connect(weak=False, dispatch_uid="durable_django.leave")
+def leave_worker(**kwargs: Any) -> None:
+    """Let runs leave at their next step."""
+    celery_worker.leave()
+
+
+@worker_shutdown.connect(weak=False, dispatch_uid="durable_django.stop")
+def stop_worker(**kwargs: Any) -> None:
+    """End the tick."""
+    celery_worker.stop()
+    give_back()
+
+
+@worker_process_shutdown.connect(weak=False, dispatch_uid="durable_django.give_back")
+def stop_child(**kwargs: Any) -> None:
+    """Give back the runs whose answers this child of a prefork pool will not live to see."""
+    give_back()

@@ -1,0 +1,1 @@
+"""Orders: stock, cooling-off, approval, payment, shipment, as one durable workflow."""

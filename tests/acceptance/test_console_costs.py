@@ -1,0 +1,200 @@
+"""What the screens of the console ask of the database, and what they do with a lot of rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from durable_django import workflow
+from durable_django.ids import new_id
+from durable_django.models import Event, Run, Step
+from tests.plugins.store import Store
+
+LIST = "admin:durable_django_run_changelist"
+PAGE = "admin:durable_django_run_change"
+FLOOR = 2
+"""Session and user."""
+
+
+@pytest.fixture
+def asking() -> Any:
+    @workflow(id="asking")
+    def asking(ctx: Any) -> None:
+        ctx.step.run("prepare", lambda: 1)
+        ctx.step.wait_for_event("answer", event="an/answer", timeout="1 day")
+
+    return asking
+
+
+@contextmanager
+def counting(store: Store) -> Iterator[list[str]]:
+    asked: list[str] = []
+    captures = [CaptureQueriesContext(connections[alias]) for alias in {"default", store.alias}]
+    for capture in captures:
+        capture.__enter__()
+    yield asked
+    for capture in captures:
+        capture.__exit__(None, None, None)
+        asked += [query["sql"] for query in capture]
+
+
+def make_runs(count: int, **fields: Any) -> list[Run]:
+    event = Event.objects.create(name="a/b", ts=1)
+    fields = {"workflow": "w", "queue": "q", "status": "completed", "ended_at": timezone.now(), **fields}
+    return Run.objects.bulk_create(Run(id=new_id(), event=event, **fields) for _ in range(count))
+
+
+def test_the_page_of_a_waiting_run_costs_few_queries(store: Store, admin_client: Client, asking: Any) -> None:
+    """Nine at the most, for one step and for ten thousand."""
+    run = asking.start()
+    url = reverse(PAGE, args=[run.id])
+    admin_client.get(url)
+    with counting(store) as few:
+        admin_client.get(url)
+    Step.objects.bulk_create(
+        Step(run_id=run.id, name="loop", index=number, kind="run", status="completed")
+        for number in range(9_000)
+    )
+    with counting(store) as many:
+        html = admin_client.get(url).content
+    assert len(many) == len(few) <= FLOOR + 9
+    assert len(html) < 250_000
+
+
+def test_a_poll_without_news_costs_one_query(store: Store, admin_client: Client, asking: Any) -> None:
+    """It answers 204, and 200 with a new revision once something happened; nobody may store it."""
+    run = asking.start()
+    url = reverse("admin:durable_django_run_live", args=[run.id])
+    first = admin_client.get(url)
+    assert first["X-Durable-Live"] == "on"
+    query = {"rev": first["X-Durable-Revision"]}
+    with counting(store) as asked:
+        second = admin_client.get(url, query)
+    assert (second.status_code, second["Cache-Control"]) == (204, "no-store")
+    assert len(asked) == FLOOR + 1
+    Step.objects.create(run_id=run.id, name="more", kind="run", status="completed")
+    third = admin_client.get(url, query)
+    assert third.status_code == 200
+    assert third["X-Durable-Revision"] != query["rev"]
+    assert b"<html" not in third.content
+
+
+def test_the_list_goes_by_keys(store: Store, admin_client: Client) -> None:
+    """Older and newer pages follow one another without a gap, and rows that come meanwhile move nothing."""
+    runs = sorted((str(run.pk) for run in make_runs(120)), reverse=True)
+    url = reverse(LIST)
+    html = admin_client.get(url).content.decode()
+    assert read_ids(html) == runs[:50]
+    assert "of 120" in html
+    assert "Newer" not in html
+    second = admin_client.get(url + follow(html, "next")).content.decode()
+    make_runs(3)
+    assert read_ids(second) == runs[50:100]
+    third = admin_client.get(url + follow(second, "next")).content.decode()
+    assert read_ids(third) == runs[100:]
+    assert 'rel="next"' not in third
+    back = admin_client.get(url + follow(third, "prev")).content.decode()
+    assert read_ids(back) == runs[50:100]
+
+
+def read_ids(html: str) -> list[str]:
+    return re.findall(r'<code class="dd-nowrap" title="([^"]+)"', html)
+
+
+def follow(html: str, rel: str) -> str:
+    link = re.search(rf'href="([^"]+)" rel="{rel}"', html)
+    assert link is not None
+    return link[1].replace("&amp;", "&")
+
+
+def test_the_range_ends_a_list(store: Store, admin_client: Client) -> None:
+    """Without a choice runs of the last day are listed; the count and the rows stay two queries."""
+    new, old = make_runs(1)[0], make_runs(1)[0]
+    Run.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=2))
+    url = reverse(LIST)
+    assert read_ids(admin_client.get(url).content.decode()) == [str(new.pk)]
+    found = admin_client.get(url, {"created": "7d"}).content.decode()
+    assert read_ids(found) == [str(old.pk), str(new.pk)]
+    assert len(read_ids(admin_client.get(url, {"created": "all"}).content.decode())) == 2
+    assert len(read_ids(admin_client.get(url, {"created": "nonsense"}).content.decode())) == 1
+
+
+def test_states_add_up(store: Store, admin_client: Client) -> None:
+    """Several states may be chosen; a finer word finds its runs only; each choice can be taken back."""
+    soon = timezone.now() + timedelta(hours=1)
+    failed = make_runs(1, status="failed")[0]
+    asleep = make_runs(1, status="waiting", waits_for="sleep", wake_at=soon, ended_at=None)[0]
+    waits = make_runs(1, status="waiting", waits_for="event", wake_at=soon, ended_at=None)[0]
+    make_runs(1)
+    url = reverse(LIST)
+    for status, wanted in {
+        "failed": [failed],
+        "sleeping": [asleep],
+        "waiting": [waits],
+        "failed,sleeping": [asleep, failed],
+        "nonsense": [],
+    }.items():
+        html = admin_client.get(url, {"status": status}).content.decode()
+        assert read_ids(html) == [str(run.pk) for run in wanted]
+    html = admin_client.get(url, {"status": "failed,sleeping"}).content.decode()
+    assert 'href="?status=failed">' in html
+    assert "status=failed%2Csleeping%2Ccancelled" in html
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"status": "failed"}, {"q": "order-1"}, {"workflow": "w"}, {}, {"status": "failed", "workflow": "w"}],
+)
+def test_no_list_reads_the_whole_table(store: Store, admin_client: Client, query: dict[str, str]) -> None:
+    """Each filter and search is answered by an index."""
+    make_runs(2_000, key="order")
+    with store.connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with counting(store) as asked:
+        assert admin_client.get(reverse(LIST), query).status_code == 200
+    rows = [sql for sql in asked if 'FROM "durable_django_run"' in sql and "LIMIT 51" in sql]
+    assert len(rows) == 1
+    plan = explain(store, rows[0])
+    assert "Seq Scan" not in plan
+    assert not re.search(r"SCAN durable_django_run(?! USING)", plan)
+
+
+def explain(store: Store, sql: str) -> str:
+    prefix = "EXPLAIN" if store.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with store.connection.cursor() as cursor:
+        cursor.execute(f"{prefix} {sql}")
+        return "\n".join(str(row) for row in cursor.fetchall())
+
+
+def test_the_overview_costs_the_same_for_any_number_of_runs(store: Store, admin_client: Client) -> None:
+    """It counts no further than a bound."""
+    url = reverse("admin:durable_django_overview")
+    make_runs(1, status="failed")
+    admin_client.get(url)
+    with counting(store) as few:
+        admin_client.get(url)
+    make_runs(300, status="failed")
+    with counting(store) as many:
+        html = admin_client.get(url).content.decode()
+    assert len(few) == len(many) <= FLOOR + 7
+    assert "301 runs of “w” failed" in html
+    assert all("LIMIT" in sql for sql in many if 'FROM "durable_django_run"' in sql)
+
+
+def test_a_run_that_is_not_stored(store: Store, admin_client: Client) -> None:
+    """Its page says so, and how long runs are kept; so does that of a word that is no id."""
+    for key in (str(new_id()), "nonsense"):
+        answer = admin_client.get(reverse(PAGE, args=[key]))
+        assert answer.status_code == 404
+        assert f"Run {key} is not stored" in answer.content.decode()
+        assert "30 days" in answer.content.decode()

@@ -1,0 +1,125 @@
+"""A real browser against a real server; without Chromium or Playwright these tests are skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import Permission, User
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.servers.basehttp import ThreadedWSGIServer
+from django.test import Client
+from django.test.testcases import QuietWSGIRequestHandler
+from django.urls import reverse
+
+from tests.plugins.services import MISSING
+from tests.plugins.store import Store
+
+CHROMIUM = os.environ.get("TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@pytest.fixture
+def server(store: Store, settings: Any) -> Iterator[str]:
+    """The address of a server with a strict content security policy."""
+    settings.MIDDLEWARE = ["tests.csp.StrictPolicy", *django_settings.MIDDLEWARE]
+    served = ThreadedWSGIServer(("127.0.0.1", 0), QuietWSGIRequestHandler)
+    served.set_app(StaticFilesHandler(WSGIHandler()))
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{served.server_port}"
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+@dataclass
+class Browser:
+    """Opens pages as some user, and remembers what went wrong in them."""
+
+    chromium: Any
+    server: str
+    faults: list[str] = field(default_factory=list)
+    contexts: list[Any] = field(default_factory=list)
+
+    def open(self, path: str, *, user: User, script: bool = True, **options: Any) -> Any:
+        """Return a page at the path, with the user logged in."""
+        context = self.chromium.new_context(
+            java_script_enabled=script,
+            viewport=options.pop("viewport", {"width": 1280, "height": 900}),
+            locale="en-GB",
+            **options,
+        )
+        self.contexts.append(context)
+        context.set_default_timeout(10_000)
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        context.add_cookies([{"name": "sessionid", "value": log_in(user), "url": self.server}])
+        page = context.new_page()
+        page.on("console", lambda told: self.faults.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("response", self._note)
+        page.goto(self.server + path)
+        return page
+
+    def _note(self, response: Any) -> None:
+        if response.status >= 500:
+            self.faults.append(f"{response.status} {response.url}")
+
+
+@pytest.fixture
+def browser(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """Chromium; at the end there must have been no error in its console, no violation, and no 5xx."""
+    if CHROMIUM is None:
+        pytest.skip(f"{MISSING}chromium (install it, or set TEST_CHROMIUM)")
+    playwright = pytest.importorskip("playwright.sync_api", reason=f"{MISSING}playwright (extra browser)")
+    # Playwright runs an event loop in this thread, where the test itself uses the ORM.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with playwright.sync_playwright() as runner:
+        chromium = runner.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        found = Browser(chromium, server)
+        yield found
+        for context in found.contexts:
+            context.close()
+        chromium.close()
+    assert not found.faults
+
+
+def log_in(user: User) -> str:
+    """Return the session key of a login."""
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value
+
+
+@pytest.fixture
+def make_user(store: Store) -> Callable[..., User]:
+    """Make a staff user with permissions, or a superuser without any."""
+
+    def make(*permissions: str) -> User:
+        name = f"user{User.objects.count()}"
+        user = User.objects.create_user(name, is_staff=True, is_superuser=not permissions)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        assert user.user_permissions.count() == len(permissions)
+        return user
+
+    return make
+
+
+def page_of(run: Any) -> str:
+    """Return the path of a run's page."""
+    return reverse("admin:durable_django_run_change", args=[run.id])

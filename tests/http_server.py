@@ -1,0 +1,75 @@
+"""A web server for tests: ``python -m tests.http_server`` serves the API at the root and prints its port.
+
+Like gunicorn, and unlike Django's, it decodes chunked bodies and says that it ends the stream.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from django.core.wsgi import get_wsgi_application
+
+
+class ChunkedReader(io.RawIOBase):
+    """The content of a chunked body."""
+
+    def __init__(self, source: Any) -> None:
+        self._source, self._left, self._ended = source, 0, False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._left == 0 and not self._ended:
+            self._left = int(self._source.readline(64).split(b";")[0], 16)
+            self._ended = self._left == 0
+        if self._ended:
+            return 0
+        data = self._source.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        if self._left == 0:
+            self._source.readline(8)
+        return len(data)
+
+
+class Handler(WSGIRequestHandler):
+    def get_environ(self) -> Any:
+        environ = super().get_environ()
+        if not self.headers.get("Content-Length"):
+            environ.pop("CONTENT_LENGTH", None)
+        return environ
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+def decode_chunks(application: Any) -> Any:
+    def call(environ: Any, start: Any) -> Any:
+        if environ.get("HTTP_TRANSFER_ENCODING") == "chunked":
+            environ["wsgi.input"] = io.BufferedReader(ChunkedReader(environ["wsgi.input"]))
+            environ["wsgi.input_terminated"] = True
+        return application(environ, start)
+
+    return call
+
+
+def main() -> None:
+    from django.conf import settings
+
+    settings.ROOT_URLCONF = os.environ.get("TEST_URLS", "tests.urls_root")
+    server = make_server("127.0.0.1", 0, decode_chunks(get_wsgi_application()), Server, Handler)
+    print(f"port {server.server_port}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

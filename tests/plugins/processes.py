@@ -1,0 +1,103 @@
+"""Fixtures for tests that start, stop and kill real workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plugins.services import Broker
+from tests.plugins.store import Store
+from tests.processes import ROOT, TAIL, Process
+
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+@dataclass
+class Project:
+    """A Django project on the test's database; its processes are killed when the test ends."""
+
+    env: dict[str, str]
+    folder: Path
+    queue: str
+    started: list[Process] = field(default_factory=list)
+
+    def start(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> Process:
+        """Start ``python <arguments>``."""
+        output = self.folder / f"{name}-{len(self.started)}.log"
+        process = Process(name, arguments, {**self.env, **(env or {})}, output)
+        self.started.append(process)
+        return process
+
+    def start_manage(self, *arguments: str, **kwargs: Any) -> Process:
+        """Start ``manage.py <arguments>``."""
+        return self.start(arguments[0], "-m", "django", *arguments, **kwargs)
+
+    def start_worker(self, concurrency: int = 2, pool: str = "prefork", **kwargs: Any) -> Process:
+        """Start a Celery worker on the test's queue and return when it consumes."""
+        options = [
+            "-Q",
+            self.queue,
+            "-n",
+            f"{uuid.uuid4().hex}@%h",
+            "-P",
+            pool,
+            "-c",
+            str(concurrency),
+            *QUIET,
+        ]
+        process = self.start(
+            "worker", "-m", "celery", "-A", "tests.celery_app", "worker", "-l", "INFO", *options, **kwargs
+        )
+        process.wait_for(" ready.")
+        return process
+
+    def start_beat(self, **kwargs: Any) -> Process:
+        """Start Celery beat and return when it has begun."""
+        schedule = str(self.folder / "schedule")
+        process = self.start(
+            "beat", "-m", "celery", "-A", "tests.celery_app", "beat", "-l", "INFO", "-s", schedule, **kwargs
+        )
+        process.wait_for("beat: Starting")
+        return process
+
+
+@pytest.fixture
+def project(store: Store, tmp_path: Path) -> Iterator[Callable[..., Project]]:
+    """A factory of projects on the test's database; all of their processes are killed when the test ends."""
+    made: list[Project] = []
+
+    def make(broker: Broker | None = None, apps: Sequence[str] = (), **durable: Any) -> Project:
+        queue = broker.queue if broker else "durable"
+        env = _make_env(store, broker, apps, durable)
+        made.append(Project(env, tmp_path, queue))
+        return made[-1]
+
+    yield make
+    for process in [process for one in made for process in one.started]:
+        process.kill()
+        print(f"--- {process.name} ({process.returncode}) ---\n{process.text[-TAIL:]}")
+
+
+def _make_env(
+    store: Store, broker: Broker | None, apps: Sequence[str], durable: dict[str, Any]
+) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "TEST_"))}
+    env = {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "tests.settings_process",
+        "DATABASE_URL": store.url,
+        "TEST_APPS": ",".join(apps),
+        "TEST_DURABLE": json.dumps(durable),
+    }
+    if broker:
+        env |= {"TEST_BROKER_URL": broker.url, "TEST_QUEUE": broker.queue}
+    return env

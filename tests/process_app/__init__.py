@@ -1,0 +1,1 @@
+"""An app whose workflows leave traces outside the database; for tests that start and kill processes."""

@@ -73,7 +73,7 @@ class Watcher:
         if self._followed:
             runs = {run.id: run for run in self._runs().filter(id__in=list(self._followed))}
             changes += self._find_steps(runs) + self._find_attempts(runs) + self._find_ends(runs)
-        return sorted(changes, key=lambda change: (change.at, change.rank))
+        return sorted(changes, key=_order)
 
     def _runs(self) -> Any:
         # The event's name only: its data may be large.
@@ -154,3 +154,9 @@ class Watcher:
             return False
         self._told.add(key)
         return True
+
+
+def _order(change: Change) -> tuple[datetime, int, int]:
+    # SQLite counts milliseconds: what happened in the same one comes in the order in which it was stored.
+    row = change.step or change.attempt
+    return change.at, change.rank, row.id if row else 0

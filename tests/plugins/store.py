@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from durable_django.define.registry import registry as live_registry
+from durable_django.models import Attempt, Run
 from tests import databases
 from tests.plugins.services import need
 
@@ -114,3 +115,24 @@ def admin_client(admin_user: User) -> Client:
     client = Client()
     client.force_login(admin_user)
     return client
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failed test what the store says of its runs."""
+    report = yield
+    found = getattr(item, "funcargs", {}).get("store")
+    if report.when == "call" and report.failed and isinstance(found, Store):
+        try:
+            report.sections.append(("Runs in the store", "\n".join(_describe_runs(found.alias))))
+        except Exception as error:
+            report.sections.append(("Runs in the store", f"could not be read: {error!r}"))
+    return report
+
+
+def _describe_runs(alias: str) -> Iterator[str]:
+    for run in Run.objects.using(alias).order_by("id")[:20]:
+        yield f"{run.id} {run.workflow} {run.status} wakes {run.wake_at} crashes {run.crash_count}"
+    for each in Attempt.objects.using(alias).order_by("id")[:20]:
+        error = f"{each.error_type}: {each.message[:200]}"
+        yield f"{each.run_id} {each.name or 'between steps'} attempt {each.number}: {error}"

@@ -19,6 +19,7 @@ from django.test import Client
 from django.test.testcases import QuietWSGIRequestHandler
 from django.urls import reverse
 
+from tests.counting import HEADER
 from tests.plugins.services import MISSING
 from tests.plugins.store import Store
 
@@ -37,7 +38,8 @@ FLAGS = [
 @pytest.fixture
 def server(store: Store, settings: Any) -> Iterator[str]:
     """The address of a server with a strict content security policy."""
-    settings.MIDDLEWARE = ["tests.csp.StrictPolicy", *django_settings.MIDDLEWARE]
+    ours = ["tests.counting.CountQueries", "tests.csp.StrictPolicy"]
+    settings.MIDDLEWARE = [*ours, *django_settings.MIDDLEWARE]
     served = ThreadedWSGIServer(("127.0.0.1", 0), QuietWSGIRequestHandler)
     served.set_app(StaticFilesHandler(WSGIHandler()))
     thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -55,7 +57,10 @@ class Browser:
     chromium: Any
     server: str
     faults: list[str] = field(default_factory=list)
+    queries: dict[str, int] = field(default_factory=dict)
     contexts: list[Any] = field(default_factory=list)
+    plain: list[Any] = field(default_factory=list)
+    """Pages without scripts."""
 
     def open(self, path: str, *, user: User, script: bool = True, **options: Any) -> Any:
         """Return a page at the path, with the user logged in."""
@@ -70,15 +75,52 @@ class Browser:
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         context.add_cookies([{"name": "sessionid", "value": log_in(user), "url": self.server}])
         page = context.new_page()
+        if not script:
+            self.plain.append(page)
         page.on("console", lambda told: self.faults.append(told.text) if told.type == "error" else None)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("response", self._note)
         page.goto(self.server + path)
         return page
 
+    def check(self, page: Any, name: str = "", *, budget: int | None = None) -> None:
+        """Fail unless the page passes the gates: axe in our region, its width, and its number of queries.
+
+        Args:
+            name: What its picture is called if pictures are asked for, see ``gate.draw``.
+            budget: Queries above the floor of the admin; 9 if not given.
+        """
+        from tests.browser import gate
+
+        gate.draw(page, name)
+        found: list[str] = []
+        if page in self.plain:
+            page = self._open_twin(page)
+        gate.check_axe(page, found)
+        gate.check_width(page, found)
+        allowed = gate.FLOOR + (gate.BUDGET if budget is None else budget)
+        asked = self.queries.get(page.url.split("#")[0], 0)
+        if asked > allowed:
+            found.append(f"{page.url}: {asked} queries, at most {allowed}")
+        assert not found + self.faults
+
+    def _open_twin(self, page: Any) -> Any:
+        """Open the page's address with scripts, since axe is one; a page that a POST answered cannot be."""
+        context = self.chromium.new_context(viewport=page.viewport_size, locale="en-GB")
+        self.contexts.append(context)
+        context.add_cookies(page.context.cookies())
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        twin = context.new_page()
+        twin.on("response", self._note)
+        twin.goto(page.url)
+        return twin
+
     def _note(self, response: Any) -> None:
         if response.status >= 500:
             self.faults.append(f"{response.status} {response.url}")
+        asked = response.headers.get(HEADER.lower())
+        if asked and response.request.method == "GET":
+            self.queries[response.url] = int(asked)
 
 
 @pytest.fixture
@@ -87,6 +129,7 @@ def browser(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip(f"{MISSING}chromium (install it, or set TEST_CHROMIUM)")
     playwright = pytest.importorskip("playwright.sync_api", reason=f"{MISSING}playwright (extra browser)")
+    pytest.importorskip("axe_playwright_python", reason=f"{MISSING}axe (extra browser)")
     # Playwright runs an event loop in this thread, where the test itself uses the ORM.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with playwright.sync_playwright() as runner:

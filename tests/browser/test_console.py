@@ -81,6 +81,7 @@ def test_find_failed_runs(browser: Any, make_user: MakeUser, ship: Any, script: 
     assert page.locator(f"a[href*='{good.id}']").count() == 0
     page.goto(page.url)
     assert rows.count() == 2
+    browser.check(page, budget=4)
     assert "2 shown of 2" in " ".join(page.locator(".dd-foot").inner_text().split())
 
 
@@ -133,6 +134,7 @@ def test_why_a_run_does_not_move(browser: Any, make_user: MakeUser, asking: Any,
         box = page.locator("[data-region=why]")
         assert box.locator("[data-cause]").get_attribute("data-cause") == code
         assert re.search(sentence, " ".join(box.inner_text().split()))
+        browser.check(page)
     page.goto(browser.server + page_of(runs["child"][0]))
     page.locator("[data-region=why] a").click()
     page.locator("[data-cause=event]").wait_for()
@@ -258,6 +260,7 @@ def test_cancel_with_confirmation(browser: Any, make_user: MakeUser, asking: Any
     page = browser.open(page_of(run), user=user, script=script)
     page.get_by_role("link", name="Cancel…").click()
     assert "1 open wait is closed." in page.locator("#content").inner_text()
+    browser.check(page)
     assert Run.objects.get(id=run.id).status == "waiting"
     page.get_by_label("Reason").fill("ordered twice")
     page.get_by_role("button", name="Cancel the run").click()
@@ -265,7 +268,11 @@ def test_cancel_with_confirmation(browser: Any, make_user: MakeUser, asking: Any
     assert "The run was cancelled." in page.locator(".messagelist").inner_text()
     assert "cancelled" in page.locator(".dd-title").inner_text()
     entry = AuditEntry.objects.get()
-    assert (entry.actor, entry.reason, entry.result) == (f"user:{user.pk}", "ordered twice", "cancelled")
+    assert (entry.actor, entry.reason, entry.result) == (
+        f"user:{user.pk} {user.username}",
+        "ordered twice",
+        "cancelled",
+    )
     page.get_by_role("link", name="Operator actions").click()
     assert "ordered twice" in page.locator("[data-region=body]").inner_text()
 
@@ -330,7 +337,9 @@ def test_a_viewer_can_do_nothing(browser: Any, make_user: MakeUser, asking: Any,
         assert page.request.post(url, headers=headers, form={"reason": "x"}).status == 403
         assert page.request.get(url).status == 403
     told = list(AuditEntry.objects.values_list("actor", "action", "result").order_by("id"))
-    assert told == [(f"user:{viewer.pk}", verb, "denied") for verb in ("cancel", "retry", "rerun")]
+    assert told == [
+        (f"user:{viewer.pk} {viewer.username}", verb, "denied") for verb in ("cancel", "retry", "rerun")
+    ]
     assert (Run.objects.get(id=run.id).status, Run.objects.count()) == ("waiting", 1)
 
 

@@ -1,0 +1,53 @@
+"""The gates of every operator's task: no error, no violation, accessible, few queries, nothing wider than the page.
+
+``browser.check(page)`` judges the page as it is; what a page or a response does wrong in between is collected by
+``browser`` itself and fails the test at its end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+
+FLOOR = 4
+"""Queries of a page of the admin itself: session, user, and the permissions of the user and of the groups."""
+BUDGET = 9
+"""Queries above the floor that a page of ours may ask, unless the test says another number."""
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+REGION = ".dd"
+PICTURES = os.environ.get("DURABLE_TEST_PICTURES", "")
+"""A folder that the pages are drawn into; `docs/images` for those in the documents."""
+
+
+def check_axe(page: Any, faults: list[str]) -> None:
+    """Note what axe finds against WCAG 2.2 AA in our region; the rest of the page is Django's."""
+    if page.locator(REGION).count() == 0:
+        faults.append(f"{page.url}: there is no region of ours ({REGION})")
+        return
+    options = {"runOnly": RULES, "resultTypes": ["violations"]}
+    found = Axe().run(page, context=REGION, options=options).response["violations"]
+    for rule in found:
+        places = [f"{node['html'][:160]} {node.get('failureSummary', '')}" for node in rule["nodes"][:3]]
+        faults.append(f"{page.url}: axe {rule['id']}: {rule['help']}: {places}")
+
+
+def check_width(page: Any, faults: list[str]) -> None:
+    """Note a page that is wider than its window."""
+    wide, room = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    if wide > room:
+        faults.append(f"{page.url}: {wide} pixels wide in a window of {room}")
+
+
+def draw(page: Any, name: str) -> None:
+    """Draw the page, if pictures are asked for."""
+    if not PICTURES:
+        return
+    folder = Path(PICTURES)
+    folder.mkdir(parents=True, exist_ok=True)
+    test = re.sub(r"\W+", "-", os.environ.get("PYTEST_CURRENT_TEST", "").split("::")[-1].split(" ")[0])
+    file = f"{name}.png" if name else f"{test}-{len(list(folder.glob(f'{test}-*')))}.png"
+    page.screenshot(path=folder / file, full_page=True)

@@ -3,7 +3,8 @@
 Note [A worker keeps its connections]
     Django closes a connection after each request unless CONN_MAX_AGE says otherwise. A worker's thread
     is not a request: opening a connection costs many times a step, so it is closed only when it is broken, or
-    older than a CONN_MAX_AGE that the project did set.
+    older than a CONN_MAX_AGE that the project did set. With CONN_HEALTH_CHECKS it is asked before its first
+    use in a slice, as Django does in a request.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from django.db import connections
 def refresh_connections() -> None:
     """Close what is broken or too old among the connections of this thread, outside of transactions."""
     for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block and _is_spent(connection):
+        if connection.in_atomic_block:
+            continue
+        connection.health_check_done = False
+        if _is_spent(connection):
             connection.close()
 
 

@@ -9,6 +9,7 @@ from django.db import connections, transaction
 
 from durable_django import StepError
 from durable_django.models import Run, Step
+from durable_django.store.connections import refresh_connections
 from durable_django.testing import advance
 from tests.app.models import Effect
 from tests.plugins.store import Store
@@ -133,3 +134,24 @@ def test_the_store_failing_is_not_the_workflows_error(store: Store, declare: Any
     assert (handle.status, wrong) == ("waiting", [])
     advance("2s")
     assert handle.result(0) == "done"
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_health_checks_spare_a_step_the_dead_connection(store: Store, elsewhere: Any) -> None:
+    """With CONN_HEALTH_CHECKS, a session that the server ended between two slices costs no attempt."""
+    connection = connections[store.alias]
+    connection.ensure_connection()
+    connection.health_check_enabled = True
+
+    def end_session(pid: int) -> None:
+        with connections[store.alias].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            elsewhere(end_session, cursor.fetchone()[0])
+        refresh_connections()
+        assert Run.objects.using(store.alias).count() == 0
+    finally:
+        connection.health_check_enabled = False

@@ -115,8 +115,8 @@ ACTIONS: Final = (cancel_selected, retry_selected, rerun_selected, delete_select
 
 
 def get_actor(request: HttpRequest) -> str:
-    """Return the name that the operator log keeps for the user."""
-    return f"user:{request.user.pk}"
+    """Return what the operator log keeps of the user: key, and name, which outlives the account."""
+    return f"user:{request.user.pk} {request.user.get_username()}"
 
 
 def _ask_or_act(

@@ -11,11 +11,14 @@ Note [No foreign key constraints on the hot path]
 
 from .access import AccessKey, WebhookDelivery
 from .audit import AuditEntry
+from .bulk import BulkOperation, BulkState
 from .event import Event
+from .rollup import Rollup
 from .run import Run, RunResult, RunStatus
 from .schedule import Schedule
 from .step import Attempt, Step, StepKind, StepStatus
 from .subject import RunSubject
+from .view import SavedView
 from .wait import PathSet, Wait, WaitKey, WaitStatus
 from .worker import Worker
 
@@ -23,12 +26,16 @@ __all__ = [
     "AccessKey",
     "Attempt",
     "AuditEntry",
+    "BulkOperation",
+    "BulkState",
     "Event",
     "PathSet",
+    "Rollup",
     "Run",
     "RunResult",
     "RunStatus",
     "RunSubject",
+    "SavedView",
     "Schedule",
     "Step",
     "StepKind",

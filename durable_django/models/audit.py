@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
+_bulk: ContextVar[int | None] = ContextVar("durable_bulk", default=None)
+
+
+@contextmanager
+def acting_for(bulk: int) -> Iterator[None]:
+    """Let the rows of the log that are written within name the bulk operation."""
+    mark = _bulk.set(bulk)
+    try:
+        yield
+    finally:
+        _bulk.reset(mark)
+
+
+def get_bulk() -> int | None:
+    """Return the bulk operation in whose course this is called."""
+    return _bulk.get()
+
+
 class AuditEntry(models.Model):
-    """Who did what to which run, why, and what came of it; ``actor`` is text such as ``user:17``."""
+    """Who did what to which run, why, and what came of it; ``actor`` is text such as ``user:17 ann``.
+
+    It names the user besides the key, so that the log can still be read when the account is gone.
+    """
 
     at = models.DateTimeField(_("at"), db_default=Now())
     actor = models.CharField(_("actor"), max_length=120)
@@ -17,6 +42,8 @@ class AuditEntry(models.Model):
     workflow = models.CharField(_("workflow"), max_length=200, default="", blank=True)
     reason = models.CharField(_("reason"), max_length=255, default="", blank=True)
     result = models.CharField(_("result"), max_length=255, default="", blank=True)
+
+    bulk_id = models.BigIntegerField(_("bulk operation"), null=True, blank=True, default=get_bulk)
 
     class Meta:
         verbose_name = _("operator action")

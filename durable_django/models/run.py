@@ -97,6 +97,7 @@ class Run(models.Model):
             ("cancel_run", _("Can cancel runs")),
             ("retry_run", _("Can retry runs")),
             ("rerun_run", _("Can rerun runs")),
+            ("export_run", _("Can export runs")),
             ("view_payload", _("Can view payloads")),
         ]
         constraints = [
@@ -128,7 +129,21 @@ class Run(models.Model):
                 name="durable_run_trouble",
                 condition=models.Q(status__in=["failed", "cancelled"]),
             ),
-            models.Index(fields=["key", "id"], name="durable_run_key", condition=models.Q(key__gt="")),
+            # These operator classes also answer for the beginning of a key, whatever the collation.
+            models.Index(
+                fields=["key", "id"],
+                name="durable_run_key",
+                opclasses=["varchar_pattern_ops", "uuid_ops"],
+                condition=models.Q(key__gt=""),
+            ),
+            models.Index(
+                fields=["started_at"],
+                name="durable_run_started",
+                condition=models.Q(started_at__isnull=False),
+            ),
+            models.Index(
+                fields=["ended_at"], name="durable_run_ended", condition=models.Q(ended_at__isnull=False)
+            ),
             models.Index(
                 fields=["parent_id"], name="durable_run_parent", condition=models.Q(parent_id__isnull=False)
             ),

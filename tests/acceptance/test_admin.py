@@ -229,7 +229,7 @@ def test_an_action_asks_before_it_acts(store: Store, admin_client: Client, waiti
     assert read_messages(done) == ["Cancelled 1 run."]
     entry = AuditEntry.objects.get()
     user = User.objects.get(username="admin")
-    assert (entry.actor, entry.action, entry.reason) == (f"user:{user.pk}", "cancel", "a test")
+    assert (entry.actor, entry.action, entry.reason) == (f"user:{user.pk} admin", "cancel", "a test")
     logged = LogEntry.objects.get()
     assert (logged.user_id, logged.object_id) == (user.pk, handle.id)
 

@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'operator action',
                 'verbose_name_plural': 'operator log',
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['run_id'], name='durable_audit_run')],
+                'indexes': [models.Index(fields=['run_id'], name='durable_audit_run'), models.Index(condition=models.Q(('bulk_id__isnull', False)), fields=['bulk_id', 'id'], name='durable_audit_bulk')],
             },
         ),
         migrations.CreateModel(

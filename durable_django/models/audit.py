@@ -10,7 +10,6 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-
 _bulk: ContextVar[int | None] = ContextVar("durable_bulk", default=None)
 
 
@@ -42,14 +41,18 @@ class AuditEntry(models.Model):
     workflow = models.CharField(_("workflow"), max_length=200, default="", blank=True)
     reason = models.CharField(_("reason"), max_length=255, default="", blank=True)
     result = models.CharField(_("result"), max_length=255, default="", blank=True)
-
     bulk_id = models.BigIntegerField(_("bulk operation"), null=True, blank=True, default=get_bulk)
 
     class Meta:
         verbose_name = _("operator action")
         verbose_name_plural = _("operator log")
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["run_id"], name="durable_audit_run")]
+        indexes = [
+            models.Index(fields=["run_id"], name="durable_audit_run"),
+            models.Index(
+                fields=["bulk_id", "id"], name="durable_audit_bulk", condition=models.Q(bulk_id__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action}"

@@ -21,6 +21,7 @@ from .subject import RunSubject
 from .view import SavedView
 from .wait import PathSet, Wait, WaitKey, WaitStatus
 from .worker import Worker
+from .workflow import PauseRunning, WorkflowState
 
 __all__ = [
     "AccessKey",
@@ -30,6 +31,7 @@ __all__ = [
     "BulkState",
     "Event",
     "PathSet",
+    "PauseRunning",
     "Rollup",
     "Run",
     "RunResult",
@@ -45,4 +47,5 @@ __all__ = [
     "WaitStatus",
     "WebhookDelivery",
     "Worker",
+    "WorkflowState",
 ]

@@ -16,12 +16,13 @@ class RunStatus(models.TextChoices):
     QUEUED = "queued", _("queued")
     RUNNING = "running", _("running")
     WAITING = "waiting", _("waiting")
+    PAUSED = "paused", _("paused")
     COMPLETED = "completed", _("completed")
     FAILED = "failed", _("failed")
     CANCELLED = "cancelled", _("cancelled")
 
 
-LIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
+LIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 ENDED = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
@@ -50,6 +51,8 @@ class Run(models.Model):
     it has ended; ``wakeups`` counts the waits that ended, so that parking notices one that it raced with.
     ``version`` is that of the code that executed it last; ``warning`` tells what operators should look at.
     ``arrival`` is the last arrival number before a run that no event started; null means that of its event.
+    ``hold`` asks a running slice to stop before its next step, see ``store/pause.py``. ``rerun_from`` is the
+    step that a rerun began at, with ``rerun_index``; the steps before it are copies.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -83,6 +86,9 @@ class Run(models.Model):
     parent_index = models.BigIntegerField(default=0, db_default=0, editable=False)
     depth = models.SmallIntegerField(default=0, db_default=0, editable=False)
     rerun_of = models.UUIDField(_("rerun of"), null=True)
+    rerun_from = models.CharField(_("rerun from step"), max_length=255, default="", db_default="", blank=True)
+    rerun_index = models.BigIntegerField(default=0, db_default=0, editable=False)
+    hold = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     started_at = models.DateTimeField(_("started at"), null=True)
     ended_at = models.DateTimeField(_("ended at"), null=True)
@@ -146,6 +152,12 @@ class Run(models.Model):
             ),
             models.Index(
                 fields=["parent_id"], name="durable_run_parent", condition=models.Q(parent_id__isnull=False)
+            ),
+            models.Index(
+                fields=["rerun_of"], name="durable_run_rerun", condition=models.Q(rerun_of__isnull=False)
+            ),
+            models.Index(
+                fields=["workflow", "id"], name="durable_run_paused", condition=models.Q(status="paused")
             ),
         ]
 

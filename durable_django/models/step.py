@@ -34,7 +34,8 @@ class Step(models.Model):
     """One call of a step tool, found again by (run, name, index); its first result stays (law 4).
 
     ``ready_at`` is when a sleep ends, a wait times out or the next attempt is due; ``attempt`` counts the
-    attempts that failed; ``token`` is the fencing token of the writer.
+    attempts that failed; ``token`` is the fencing token of the writer. ``input`` is set only if an operator gave
+    other arguments than the code does, ``supplied_by`` if an operator gave the result or ended the wait.
     """
 
     run = models.ForeignKey(
@@ -46,6 +47,8 @@ class Step(models.Model):
     status = models.CharField(_("status"), max_length=12, choices=StepStatus)
     output = models.TextField(_("output"), null=True)  # noqa: DJ001  null: no output yet
     error = models.TextField(_("error"), null=True)  # noqa: DJ001
+    input = models.TextField(_("input"), null=True)  # noqa: DJ001  null: what the code gives
+    supplied_by = models.CharField(_("supplied by"), max_length=120, default="", db_default="", blank=True)
     attempt = models.SmallIntegerField(_("failed attempts"), default=0)
     token = models.BigIntegerField(_("fencing token"), default=0, editable=False)
     ready_at = models.DateTimeField(_("ready at"), null=True)

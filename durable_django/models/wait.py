@@ -55,6 +55,7 @@ class Wait(models.Model):
         verbose_name = _("wait")
         verbose_name_plural = _("waits")
         default_permissions = ("view",)
+        permissions = [("resolve_wait", _("Can resolve, end and extend waits"))]
         constraints = [
             models.UniqueConstraint(fields=["run", "name", "index", "branch"], name="durable_wait_once"),
             models.CheckConstraint(

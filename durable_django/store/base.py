@@ -27,6 +27,8 @@ EVENT, RUN, RESULT, STEP, ATTEMPT, WAIT, WAIT_KEY, PATH_SET, WORKER, SCHEDULE = 
     )
 )
 SUBJECT = "durable_django_runsubject"
+WORKFLOW = "durable_django_workflowstate"
+ROLLUP = "durable_django_rollup"
 ARRIVAL_SEQUENCE = "durable_django_event_arrival"
 
 

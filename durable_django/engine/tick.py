@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..store.worker import claim_tick, delete_workers, save_worker
+from .rollup import roll_up_when_due
 from .sweep import Swept, sweep
 
 FORGET_AFTER = 86_400.0
@@ -27,7 +28,11 @@ def tick(using: str, *, period: float, force: bool = False) -> Swept | None:
         What was done, or None if another process's tick is recent enough.
     """
     claimed = claim_tick(using, period=0.0 if force else period)
-    return sweep(using) if claimed or force else None
+    if not (claimed or force):
+        return None
+    swept = sweep(using)
+    roll_up_when_due(using)
+    return swept
 
 
 def report_worker(using: str, name: str, kind: str, queues: Sequence[str]) -> None:

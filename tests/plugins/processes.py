@@ -8,13 +8,15 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.plugins.services import Broker
-from tests.plugins.store import Store
 from tests.processes import ROOT, TAIL, Process
+
+if TYPE_CHECKING:  # so that it can be used before Django is set up
+    from tests.plugins.store import Store
 
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
@@ -75,7 +77,7 @@ def project(store: Store, tmp_path: Path) -> Iterator[Callable[..., Project]]:
 
     def make(broker: Broker | None = None, apps: Sequence[str] = (), **durable: Any) -> Project:
         queue = broker.queue if broker else "durable"
-        env = _make_env(store, broker, apps, durable)
+        env = make_env(store.url, broker, apps, durable)
         made.append(Project(env, tmp_path, queue))
         return made[-1]
 
@@ -85,16 +87,15 @@ def project(store: Store, tmp_path: Path) -> Iterator[Callable[..., Project]]:
         print(f"--- {process.name} ({process.returncode}) ---\n{process.text[-TAIL:]}")
 
 
-def _make_env(
-    store: Store, broker: Broker | None, apps: Sequence[str], durable: dict[str, Any]
-) -> dict[str, str]:
+def make_env(url: str, broker: Broker | None, apps: Sequence[str], durable: dict[str, Any]) -> dict[str, str]:
+    """Return the environment of processes on the database at ``url``."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "TEST_"))}
     env = {
         **kept,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "tests.settings_process",
-        "DATABASE_URL": store.url,
+        "DATABASE_URL": url,
         "TEST_APPS": ",".join(apps),
         "TEST_DURABLE": json.dumps(durable),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -54,10 +55,19 @@ def need(name: str) -> None:
 def redis_url() -> Iterator[str]:
     """An empty Redis database that no other test uses meanwhile; it may be flushed."""
     need("redis")
+    with claim_redis() as url:
+        yield url
+
+
+@contextmanager
+def claim_redis(seconds: int = CLAIM_SECONDS) -> Iterator[str]:
+    """Give the address of an empty Redis database that is nobody else's for so long."""
     base = SERVICES["redis"].url
     owner = uuid.uuid4().hex
     with redis.Redis.from_url(base, db=0) as claims:
-        number = wait_until(lambda: _claim(claims, owner), timeout=60, what="a Redis database becoming free")
+        number = wait_until(
+            lambda: _claim(claims, owner, seconds), timeout=60, what="a Redis database becoming free"
+        )
         with redis.Redis.from_url(base, db=number) as own:
             own.flushdb()
             yield base.rpartition("/")[0] + f"/{number}"
@@ -65,8 +75,8 @@ def redis_url() -> Iterator[str]:
         claims.delete(_claim_key(number))
 
 
-def _claim(claims: redis.Redis, owner: str) -> int | None:
-    free = (n for n in DATABASES if claims.set(_claim_key(n), owner, nx=True, ex=CLAIM_SECONDS))
+def _claim(claims: redis.Redis, owner: str, seconds: int) -> int | None:
+    free = (n for n in DATABASES if claims.set(_claim_key(n), owner, nx=True, ex=seconds))
     return next(free, None)
 
 

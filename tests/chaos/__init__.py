@@ -1,0 +1,1 @@
+"""Random programs under random faults, judged by an oracle: ``python -m tests.chaos --help``."""

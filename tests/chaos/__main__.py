@@ -1,0 +1,106 @@
+"""``python -m tests.chaos``: random programs on real workers under random faults; exit code 1 for violations.
+
+The programs follow from the seed; the instants of the faults do not, since processes are not reproducible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+
+from tests.chaos.programs import generate
+from tests.chaos.stage import Stage, open_stage
+
+ALWAYS = ("kills", "zombies", "redeliveries", "take_overs", "fence_refusals")
+
+
+def main() -> int:
+    """Play and judge; print one line of figures, and each violation."""
+    asked = read_arguments()
+    programs = [generate(f"{asked.seed}-{number}") for number in range(asked.programs)]
+    with open_stage(asked.store, asked.dispatcher, asked.ambiguous) as stage:
+        from tests.chaos.conductor import Conductor
+        from tests.chaos.judge import judge
+
+        began = time.monotonic()
+        conductor = Conductor(stage, programs, asked.seconds, asked.interval)
+        ended = conductor.play()
+        violations = [] if ended else ["the programs have not come to an end"]
+        violations += judge(programs)
+        figures = count(stage) | dict(conductor.done)
+        missing = find_missing(asked.store, asked.dispatcher, figures)
+        head = {
+            "seed": asked.seed,
+            "store": asked.store,
+            "dispatcher": asked.dispatcher,
+            "programs": len(programs),
+        }
+        tail = {"violations": len(violations), "seconds": round(time.monotonic() - began)}
+        print(" ".join(f"{name}={value}" for name, value in (head | figures | tail).items()), flush=True)
+        for each in violations[: asked.show]:
+            print(f"VIOLATION {each}")
+        for each in missing:
+            print(f"VACUOUS no {each} happened: more --seconds, or a shorter --interval")
+        if violations and asked.keep:
+            keep_logs(stage, asked.keep)
+    return 1 if violations or missing else 0
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", default=str(random.randrange(10**6)), help="of the programs (random)")
+    parser.add_argument("--programs", type=int, default=1_000)
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="over which programs and faults are spread"
+    )
+    parser.add_argument("--interval", type=float, default=2.0, help="seconds between two faults")
+    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--dispatcher", choices=["local", "celery"], default="local")
+    parser.add_argument(
+        "--ambiguous", type=float, default=0.002, help="share of commits whose answer is lost"
+    )
+    parser.add_argument("--show", type=int, default=20, help="violations to print")
+    parser.add_argument("--keep", default="", help="folder for the logs of a run with violations")
+    return parser.parse_args()
+
+
+def count(stage: Stage) -> dict[str, int]:
+    """Count what happened, in the tables and in the logs of the workers."""
+    from durable_django.models import Attempt, Run, Step
+    from tests.chaos.ambiguity import MARK
+
+    return {
+        "runs": Run.objects.count(),
+        "steps": Step.objects.count(),
+        "failed_attempts": Attempt.objects.count(),
+        "take_overs": stage.count_logged("the lease of a run ended; it is taken over"),
+        "fence_refusals": stage.count_logged("the run is owned by somebody else"),
+        "ambiguous_commits": stage.count_logged(MARK),
+        "repeated_verbs": stage.count_logged("store verb is repeated"),
+    }
+
+
+def find_missing(store: str, dispatcher: str, figures: dict[str, int]) -> list[str]:
+    """Return the kinds of faults that this profile has and that did not happen: the run proves nothing of them."""
+    wanted = list(ALWAYS)
+    if store == "postgres":
+        wanted += ["restarts", "ambiguous_commits"]
+    if dispatcher == "celery":
+        wanted += ["flushes", "beats"]
+    return [each.replace("_", " ") for each in wanted if not figures.get(each)]
+
+
+def keep_logs(stage: Stage, folder: str) -> None:
+    import shutil
+    from pathlib import Path
+
+    shutil.copytree(
+        stage.project.folder, Path(folder), dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock")
+    )
+    print(f"logs are in {folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Sends the programs at an even pace and lets faults happen to whoever carries them out."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from durable_django import send_events
+from durable_django.dispatch.publisher import close_publisher
+from durable_django.engine.nudge import Nudge, get_dispatcher
+from durable_django.exceptions import NudgeLost
+from durable_django.models import Event, Run
+from durable_django.models.run import LIVE
+from tests.chaos.programs import Program
+from tests.chaos.stage import LEASE, WORKERS, Stage
+from tests.processes import Process
+
+PACE = 0.1  # seconds between two looks
+BATCH = 20
+BACKLOG = 400
+"""Live runs above which no further programs are sent."""
+PATIENCE = 90.0
+"""Seconds without any progress, after the faults, that count as a run that is stuck."""
+
+
+@dataclass
+class Conductor:
+    """Counts in ``done`` what it did to the system."""
+
+    stage: Stage
+    programs: list[Program]
+    seconds: float
+    interval: float
+    done: Counter[str] = field(default_factory=Counter)
+    stopped: list[Process] = field(default_factory=list)
+
+    def play(self) -> bool:
+        """Send all programs under faults, then wait for the end; tell whether everything ended."""
+        for _ in range(WORKERS):
+            self.stage.add_worker()
+        began = time.monotonic()
+        due = began + 2 * self.interval
+        deck = self._deal()
+        left = list(self.programs)
+        while left or time.monotonic() < began + self.seconds:
+            self._send_due(left, time.monotonic() - began)
+            if time.monotonic() >= due:
+                next(deck)()
+                due = time.monotonic() + self.interval * random.uniform(0.7, 1.3)
+            time.sleep(PACE)
+        return self._calm_down()
+
+    def _send_due(self, left: list[Program], elapsed: float) -> None:
+        sent = len(self.programs) - len(left)
+        share = min(1.0, elapsed / max(self.seconds * 0.8, 1e-9))
+        if not left or sent > share * len(self.programs):
+            return
+        batch = left[:BATCH]
+        try:
+            if Run.objects.filter(status__in=LIVE).count() > BACKLOG:
+                return
+            send_events([each.event for each in batch])
+        except (DatabaseError, InterfaceError):
+            # Whether it was stored is not known, so it is sent again, under the same ids.
+            self.done["sent_again"] += 1
+            connection.close()
+            return
+        del left[: len(batch)]
+
+    def _deal(self) -> Iterator[Callable[[], None]]:
+        """Give each kind of fault in a random order, again and again."""
+        kinds = [self._kill, self._kill, self._stop, self._repeat]
+        if self.stage.broker is not None:
+            kinds += [self._flush, self._flush, self._change_beats]
+        if self.stage.cluster is not None:
+            kinds.append(self._restart)
+        while True:
+            random.shuffle(kinds)
+            yield from kinds
+
+    def _pick(self) -> Process | None:
+        able = [each for each in self.stage.workers if each.returncode is None and each not in self.stopped]
+        return random.choice(able) if able else None
+
+    def _kill(self) -> None:
+        if (worker := self._pick()) is None:
+            return
+        worker.kill()
+        self.stage.workers.remove(worker)
+        self.done["kills"] += 1
+        self.stage.add_worker()
+
+    def _stop(self) -> None:
+        if (worker := self._pick()) is None:
+            return
+        worker.send(signal.SIGSTOP)
+        self.stopped.append(worker)
+        self.done["zombies"] += 1
+        # On a thread: the worker may hold a lock that this one would wait for.
+        threading.Timer(2 * LEASE, self._wake, [worker]).start()
+
+    def _wake(self, worker: Process) -> None:
+        worker.send(signal.SIGCONT)
+        self.stopped.remove(worker)
+
+    def _repeat(self) -> None:
+        try:
+            live = list(
+                Run.objects.filter(status__in=LIVE).order_by("?").values_list("id", "workflow", "queue")[:50]
+            )
+            get_dispatcher().nudge([Nudge(*each) for each in live] * 3)
+            self.done["redeliveries"] += 3 * len(live)
+        except (DatabaseError, InterfaceError, NudgeLost):
+            connection.close()
+
+    def _flush(self) -> None:
+        import redis
+
+        assert self.stage.broker is not None
+        with redis.Redis.from_url(self.stage.broker.url) as client:
+            client.flushdb()
+        self.done["flushes"] += 1
+
+    def _change_beats(self) -> None:
+        """None at first, then two of them, then none again."""
+        if not self.stage.beats:
+            self.stage.add_beat()
+            self.stage.add_beat()
+            self.done["beats"] += 2
+            return
+        for each in self.stage.beats:
+            each.kill()
+        self.stage.beats.clear()
+
+    def _restart(self) -> None:
+        assert self.stage.cluster is not None
+        self.stage.cluster.restart("immediate")
+        connection.close()
+        self.done["restarts"] += 1
+
+    def _calm_down(self) -> bool:
+        for worker in self.stage.workers:
+            if worker.returncode is not None:
+                self.done["deaths"] += 1  # nobody killed it
+                self.stage.add_worker()
+        seen: Any = None
+        moved = time.monotonic()
+        while time.monotonic() < moved + PATIENCE:
+            now = self._look()
+            if now is not None and now[:2] == (0, 0):
+                close_publisher()
+                return True
+            if now != seen:
+                seen, moved = now, time.monotonic()
+            time.sleep(0.3)
+        print(f"stuck: {seen}", file=sys.stderr)
+        return False
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            live = Run.objects.filter(status__in=LIVE)
+            tokens = sum(live.values_list("token", flat=True))
+            return live.count(), Event.objects.filter(routed_at=None).count(), tokens
+        except (DatabaseError, InterfaceError):
+            connection.close()
+            return None

@@ -1,0 +1,126 @@
+"""Where chaos takes place: a store, a broker, worker processes, and a server that they fetch from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import Cluster, find_programs
+from tests.plugins.processes import QUIET, Project, make_env
+from tests.plugins.services import Broker, claim_redis
+from tests.processes import Process
+
+APP = "tests.chaos"
+LEASE = 2.0
+DURABLE: dict[str, Any] = {
+    "LEASE_SECONDS": LEASE,
+    "TICK_SECONDS": 0.25,
+    "RENUDGE_SECONDS": 2.0,
+    "CRASH_LIMIT": 1_000,  # what is killed at random is no poison
+    "STEP_LIMIT": 2_000,
+}
+WORKERS = 2
+
+
+@dataclass
+class Stage:
+    """The processes of one chaos run; ``cluster`` and ``broker`` are None where there is none."""
+
+    project: Project
+    cluster: Cluster | None
+    broker: Broker | None
+    workers: list[Process] = field(default_factory=list)
+    beats: list[Process] = field(default_factory=list)
+
+    def add_worker(self) -> None:
+        """Start another worker; it is not waited for."""
+        if self.broker is None:
+            self.workers.append(self.project.start_manage("durable", "worker", "--threads", "6"))
+            return
+        options = ["-Q", self.broker.queue, "-n", f"{uuid.uuid4().hex}@%h", "-c", "2", *QUIET]
+        command = ["-m", "celery", "-A", "tests.celery_app", "worker", "-l", "INFO", *options]
+        self.workers.append(self.project.start("worker", *command))
+
+    def add_beat(self) -> None:
+        """Start another beat; nothing keeps it from being one too many."""
+        schedule = str(self.project.folder / f"schedule-{uuid.uuid4().hex}")
+        command = ["-m", "celery", "-A", "tests.celery_app", "beat", "-l", "WARNING", "-s", schedule]
+        self.beats.append(self.project.start("beat", *command))
+
+    def count_logged(self, text: str) -> int:
+        """Return how often the processes, dead or alive, have logged a text."""
+        return sum(each.text.count(text) for each in self.project.started)
+
+
+@contextlib.contextmanager
+def open_stage(store: str, dispatcher: str, ambiguous: float) -> Iterator[Stage]:
+    """Provide the store and all else, and set Django up for it in this process."""
+    with contextlib.ExitStack() as held:
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="durable-chaos-")))
+        cluster = None
+        url = f"sqlite:///{folder / 'chaos.sqlite3'}"
+        if store == "postgres":
+            if find_programs() is None:
+                sys.exit("chaos on PostgreSQL needs its server programs: it starts and kills one of its own")
+            cluster = held.enter_context(contextlib.closing(Cluster()))
+            url = cluster.url
+        broker = None
+        if dispatcher == "celery":
+            address = held.enter_context(claim_redis(seconds=6 * 3600))
+            broker = Broker("redis", address, f"chaos-{uuid.uuid4().hex[:8]}")
+        server = held.enter_context(serve_echo())
+        env = make_env(url, broker, [APP], DURABLE | {"RUNTIME_DIR": str(folder), "FETCH_ALLOW": [server]})
+        env |= {"CHAOS_SERVER": server}
+        set_up(env)
+        env |= {"CHAOS_AMBIGUOUS": str(ambiguous)}
+        project = Project(env, folder, broker.queue if broker else "durable")
+        held.callback(lambda: [each.kill() for each in project.started])
+        yield Stage(project, cluster, broker)
+
+
+def set_up(env: dict[str, str]) -> None:
+    """Set Django up in this process as in the workers, and make the tables."""
+    os.environ.update(env)
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    if env.get("TEST_BROKER_URL"):
+        import tests.celery_app
+
+        tests.celery_app.app.set_default()
+
+
+@contextlib.contextmanager
+def serve_echo() -> Iterator[str]:
+    """Serve each path as its own content; give the origin."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class _Echo(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        content = self.path.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return

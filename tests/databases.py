@@ -7,6 +7,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
+import django
 import psycopg
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -24,7 +25,9 @@ def create(alias: str) -> None:
     SCRATCH.mkdir(exist_ok=True)
     if alias == "postgres":
         drop_stale()
-    connections[alias].creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    # Up to Django 6.0 every row would be serialized unless told otherwise; 6.1 deprecates the word.
+    options = {"serialize": False} if django.VERSION < (6, 1) else {}
+    connections[alias].creation.create_test_db(verbosity=0, autoclobber=True, **options)
 
 
 def destroy(alias: str) -> None:

@@ -35,10 +35,7 @@ def send_signal(name: str, data: Any = None) -> str:
     """
     using = get_alias()
     check_signal(name)
-    output = encode({"signal": name, "data": seal_signal(name, data)}, what=f"signal {name!r}: ")
-    if len(output) > settings.EVENT_BYTES:
-        reason = f"its data has {len(output)} bytes, at most {settings.EVENT_BYTES}"
-        raise InvalidSignal(name=name, reason=reason)
+    output = encode_signal(name, data)
     delivery = Delivery(id=new_id(), signal=name, output=output)
     found = deliver_signal(using, delivery, renudge=settings.RENUDGE_SECONDS)
     if found is None:
@@ -46,6 +43,19 @@ def send_signal(name: str, data: Any = None) -> str:
     run_id, woken = found
     nudge_after_commit(using, [Nudge(*each) for each in woken])
     return str(run_id)
+
+
+def encode_signal(name: str, data: Any) -> str:
+    """Return the memo of a wait that a signal ended.
+
+    Raises:
+        InvalidSignal, Unserializable: The data cannot be used.
+    """
+    output = encode({"signal": name, "data": seal_signal(name, data)}, what=f"signal {name!r}: ")
+    if len(output) > settings.EVENT_BYTES:
+        reason = f"its data has {len(output)} bytes, at most {settings.EVENT_BYTES}"
+        raise InvalidSignal(name=name, reason=reason)
+    return output
 
 
 async def asend_signal(name: str, data: Any = None) -> str:

@@ -9,6 +9,10 @@ Note [Status moves live in one place]
         running -> completed | failed          finish
         waiting -> queued                      due, or a wait ended
         queued | running | waiting -> cancelled
+        waiting -> queued                      woken by an operator, see operate_runs
+        queued | waiting | running -> paused   the workflow is paused, see store/pause.py
+        paused -> queued                       it is resumed
+        paused -> cancelled
         failed | cancelled -> queued           retry
 """
 
@@ -49,5 +53,14 @@ def requeue_ended(using: str, run_id: UUID) -> bool:
         deadline_at=None,  # the next claim sets it anew
         ended_at=None,
         wake_at=Now() + timedelta(seconds=settings.RENUDGE_SECONDS),
+    )
+    return changed == 1
+
+
+def requeue_waiting(using: str, run_id: UUID) -> bool:
+    """Queue the run if it waits."""
+    waiting = Run.objects.using(using).filter(id=run_id, status=RunStatus.WAITING)
+    changed = waiting.update(
+        status=RunStatus.QUEUED, waits_for="", wake_at=Now() + timedelta(seconds=settings.RENUDGE_SECONDS)
     )
     return changed == 1

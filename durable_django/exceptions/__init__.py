@@ -28,6 +28,9 @@ from .giving import (
     Unserializable,
 )
 from .operating import (
+    BulkInvalid,
+    BulkNotFound,
+    BulkRefused,
     EventNotFound,
     NudgeLost,
     OperationRefused,
@@ -36,10 +39,12 @@ from .operating import (
     RunFailed,
     RunNotFound,
     SignalNotAwaited,
+    UnknownInvariant,
 )
 from .reaching import (
     AiRefused,
     AiUnavailable,
+    BacklogFull,
     FetchFailed,
     FetchRefused,
     FetchTooLarge,
@@ -48,6 +53,7 @@ from .reaching import (
     KeyNotFound,
     PayloadMisplaced,
     PayloadUnreadable,
+    RateExceeded,
     RequestInvalid,
     WebhookRefused,
 )
@@ -69,13 +75,27 @@ from .running import (
     StepUsage,
     UnknownStep,
 )
+from .steering import (
+    EventRefused,
+    InvalidStepInput,
+    StepNotFound,
+    StepRefused,
+    WaitNotFound,
+    WaitRefused,
+    WorkflowRefused,
+)
 
 __all__ = [
     "AiRefused",
     "AiUnavailable",
+    "BacklogFull",
+    "BulkInvalid",
+    "BulkNotFound",
+    "BulkRefused",
     "DuplicateWorkflow",
     "DurableError",
     "EventNotFound",
+    "EventRefused",
     "EventTooLarge",
     "ExitRaised",
     "FetchFailed",
@@ -90,6 +110,7 @@ __all__ = [
     "InvalidKey",
     "InvalidSetting",
     "InvalidSignal",
+    "InvalidStepInput",
     "InvalidSubject",
     "InvokeTimeoutError",
     "InvokeTooDeep",
@@ -103,6 +124,7 @@ __all__ = [
     "OutputTooLarge",
     "PayloadMisplaced",
     "PayloadUnreadable",
+    "RateExceeded",
     "RequestInvalid",
     "ResultTimeout",
     "RetryAfterError",
@@ -118,12 +140,18 @@ __all__ = [
     "StepKindChanged",
     "StepLimitReached",
     "StepNested",
+    "StepNotFound",
+    "StepRefused",
     "StepTimeout",
     "StepUsage",
     "StoredValueUnreadable",
     "TooManyEvents",
+    "UnknownInvariant",
     "UnknownStep",
     "UnknownWorkflow",
     "Unserializable",
+    "WaitNotFound",
+    "WaitRefused",
     "WebhookRefused",
+    "WorkflowRefused",
 ]

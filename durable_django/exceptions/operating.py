@@ -50,6 +50,36 @@ class OperationRefused(DurableError):
     text = "Nothing was done: run {id} is {status}, {action} needs {needs}."
 
 
+class UnknownInvariant(DurableError):
+    """A check was asked for that does not exist."""
+
+    code = "unknown_invariant"
+    text = "There is no invariant {id!r}; there are {known}."
+    hint = "A number stands for all that begin with it; docs/checking-data.md lists them."
+
+
+class BulkNotFound(DurableError):
+    """No bulk operation with that number is stored."""
+
+    code = "bulk_not_found"
+    text = "No bulk operation {id} is stored."
+    hint = "Those that have ended are kept RETENTION_DAYS days."
+
+
+class BulkInvalid(DurableError):
+    """A bulk operation was asked for that makes no sense, or that would touch more than was meant."""
+
+    code = "bulk_invalid"
+    text = "Nothing was started: {reason}."
+
+
+class BulkRefused(DurableError):
+    """A bulk operation was to be stopped that does not run, or to be continued that was not stopped."""
+
+    code = "bulk_refused"
+    text = "Nothing was done: bulk operation {id} is {state}, {action} needs {needs}."
+
+
 class SignalNotAwaited(DurableError):
     """A signal was sent that no run waits for at the moment; signals are not stored."""
 

@@ -95,6 +95,22 @@ class InvalidKey(DurableError):
     text = "The access key cannot be made: {reason}."
 
 
+class RateExceeded(DurableError):
+    """A key has sent more events than its rate allows."""
+
+    code = "rate_exceeded"
+    text = "Too many events: the key {key!r} may send {rate} a second."
+    hint = "Try again after Retry-After seconds; `manage.py durable keys` sets the rate."
+
+
+class BacklogFull(DurableError):
+    """More events wait to be routed than ``EVENT_BACKLOG_LIMIT``."""
+
+    code = "backlog_full"
+    text = "Too many events wait to be routed: more than {limit}."
+    hint = "Does a worker or a tick run? Send again after Retry-After seconds."
+
+
 class WebhookRefused(DurableError):
     """A webhook delivery is unsigned, wrongly signed, or signed too long ago."""
 

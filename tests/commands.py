@@ -17,6 +17,7 @@ class Said:
     out: str
     err: str
     error: str
+    code: int = 0
 
     @property
     def data(self) -> Any:
@@ -26,12 +27,12 @@ class Said:
 
 def run_durable(*arguments: str, fails: bool = False) -> Said:
     """Run a verb; ``fails`` says whether it must end with an error."""
-    out, err, error = StringIO(), StringIO(), ""
+    out, err, error, code = StringIO(), StringIO(), "", 0
     try:
         call_command("durable", *arguments, stdout=out, stderr=err, skip_checks=True)
     except CommandError as raised:
-        error = str(raised)
+        error, code = str(raised), raised.returncode
         assert fails, f"durable {' '.join(arguments)} failed: {error}\n{out.getvalue()}"
     else:
         assert not fails, f"durable {' '.join(arguments)} did not fail:\n{out.getvalue()}"
-    return Said(out.getvalue(), err.getvalue(), error)
+    return Said(out.getvalue(), err.getvalue(), error, code)

@@ -11,11 +11,14 @@ from ..console import Console
 from ..database import using_database
 from ..errors import saying_what_failed
 from ..verbs import (
+    bulk,
     cancel,
+    check_data,
     demo,
     dev,
     doctor,
     event,
+    groups,
     keys,
     prune,
     rerun,
@@ -53,9 +56,12 @@ VERBS: Final[dict[str, Verb]] = {
     "cancel": cancel,
     "retry": retry,
     "rerun": rerun,
+    "bulk": bulk,
     "prune": prune,
     "doctor": doctor,
+    "check_data": check_data,
     "keys": keys,
+    "groups": groups,
     "serve": serve,
 }
 LIVE: Final = {"demo", "dev", "worker", "serve"}  # print no data, so they have no --json

@@ -17,8 +17,7 @@ from tests.chaos.programs import Program, expect
 
 def judge(programs: Sequence[Program]) -> list[str]:
     """Return a sentence for each violation."""
-    found = [*_judge_runs(programs), *_judge_effects(programs), *_judge_rows()]
-    return found
+    return [*_judge_runs(programs), *_judge_effects(programs), *_judge_rows()]
 
 
 def _judge_runs(programs: Sequence[Program]) -> Iterator[str]:

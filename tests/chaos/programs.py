@@ -101,12 +101,12 @@ def expect(program: Program) -> Expected:
     """Return what the program must leave behind."""
     found = Expected()
     found.runs[f"chaos-{program.end}-{program.kind}"] += 1
+    if program.end == "cancelled":
+        found.runs["chaos-reaper"] += 1
     found.result = _expect_ops(found, program.ops, program.seed, program.kind)
     if program.end == "failed":
         found.once.append(f"failure {program.seed}")
         found.runs[f"chaos-failed-{program.kind}/on-failure"] += 1
-    if program.end == "cancelled":
-        found.runs["chaos-reaper"] += 1
     return found
 
 
@@ -115,49 +115,96 @@ def _expect_ops(found: Expected, ops: Ops, place: str, kind: str) -> list[Any]:
 
 
 def _expect_op(found: Expected, op: list[Any], here: str, kind: str) -> Any:
-    match op:
-        case ["run"]:
-            found.least.append(f"plain {here}")
-            return f"plain {here}"
-        case ["slow"]:
-            found.least.append(f"slow {here}")
-            return f"slow {here}"
-        case ["atomic"]:
-            found.once.append(f"atomic {here}")
-            return f"atomic {here}"
-        case ["flaky", _, atomic]:
-            (found.once if atomic else found.least).append(f"flaky {here}")
-            return f"flaky {here}"
-        case ["fail"]:
-            return ["ValueError", here]
-        case ["sleep", _] | ["timeout"]:
-            return None
-        case ["ask"] | ["ask_late"] | ["signal"]:
-            found.runs[f"chaos-{op[0].removesuffix('_late')}"] += 1
-            return here
-        case ["any"]:
-            found.runs["chaos-ask"] += 1
-            return [1, here]
-        case ["all", number]:
-            found.runs["chaos-ask"] += number
-            return [f"{here}.{each}" for each in range(number)]
-        case ["send", number]:
-            found.runs["chaos-note"] += number
-            found.once += [f"noted {here}.{each}" for each in range(number)]
-            return number
-        case ["fetch"]:
-            return f"/{here}"
-        case ["workers", number]:
-            found.runs["durable/step"] += number
-            found.once += [f"remote {here}.{each}" for each in range(number)]
-            return [f"remote {here}.{each}" for each in range(number)]
-        case ["loop", times, inner]:
-            return [_expect_ops(found, inner, f"{here}.{turn}", kind) for turn in range(times)]
-        case ["invoke", inner]:
-            found.runs[f"chaos-child-{kind}"] += 1
-            return _expect_ops(found, inner, here, kind)
-        case ["parallel", branches]:
-            return [
-                _expect_ops(found, each, f"{here}.{number}", kind) for number, each in enumerate(branches)
-            ]
-    raise AssertionError(op)
+    verb, *arguments = op
+    return _EXPECT[verb](found, here, kind, *arguments)
+
+
+def _expect_effect(name: str, *, once: bool) -> Any:
+    def expect_effect(found: Expected, here: str, kind: str) -> str:
+        (found.once if once else found.least).append(f"{name} {here}")
+        return f"{name} {here}"
+
+    return expect_effect
+
+
+def _expect_flaky(found: Expected, here: str, kind: str, times: int, atomic: bool) -> str:
+    (found.once if atomic else found.least).append(f"flaky {here}")
+    return f"flaky {here}"
+
+
+def _expect_fail(found: Expected, here: str, kind: str) -> list[str]:
+    return ["ValueError", here]
+
+
+def _expect_nothing(found: Expected, here: str, kind: str, milliseconds: int = 0) -> None:
+    return None
+
+
+def _expect_ask(found: Expected, here: str, kind: str) -> str:
+    found.runs["chaos-ask"] += 1
+    return here
+
+
+def _expect_signal(found: Expected, here: str, kind: str) -> str:
+    found.runs["chaos-signal"] += 1
+    return here
+
+
+def _expect_any(found: Expected, here: str, kind: str) -> list[Any]:
+    return [1, _expect_ask(found, here, kind)]
+
+
+def _expect_all(found: Expected, here: str, kind: str, number: int) -> list[str]:
+    return [_expect_ask(found, f"{here}.{each}", kind) for each in range(number)]
+
+
+def _expect_send(found: Expected, here: str, kind: str, number: int) -> int:
+    found.runs["chaos-note"] += number
+    found.once += [f"noted {here}.{each}" for each in range(number)]
+    return number
+
+
+def _expect_fetch(found: Expected, here: str, kind: str) -> str:
+    return f"/{here}"
+
+
+def _expect_workers(found: Expected, here: str, kind: str, number: int) -> list[str]:
+    found.runs["durable/step"] += number
+    keys = [f"remote {here}.{each}" for each in range(number)]
+    found.once += keys
+    return keys
+
+
+def _expect_loop(found: Expected, here: str, kind: str, times: int, ops: Ops) -> list[Any]:
+    return [_expect_ops(found, ops, f"{here}.{turn}", kind) for turn in range(times)]
+
+
+def _expect_invoke(found: Expected, here: str, kind: str, ops: Ops) -> list[Any]:
+    found.runs[f"chaos-child-{kind}"] += 1
+    return _expect_ops(found, ops, here, kind)
+
+
+def _expect_parallel(found: Expected, here: str, kind: str, branches: list[Ops]) -> list[Any]:
+    return [_expect_ops(found, ops, f"{here}.{number}", kind) for number, ops in enumerate(branches)]
+
+
+_EXPECT: dict[str, Any] = {
+    "run": _expect_effect("plain", once=False),
+    "slow": _expect_effect("slow", once=False),
+    "atomic": _expect_effect("atomic", once=True),
+    "flaky": _expect_flaky,
+    "fail": _expect_fail,
+    "sleep": _expect_nothing,
+    "timeout": _expect_nothing,
+    "ask": _expect_ask,
+    "ask_late": _expect_ask,
+    "signal": _expect_signal,
+    "any": _expect_any,
+    "all": _expect_all,
+    "send": _expect_send,
+    "fetch": _expect_fetch,
+    "workers": _expect_workers,
+    "loop": _expect_loop,
+    "invoke": _expect_invoke,
+    "parallel": _expect_parallel,
+}

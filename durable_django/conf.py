@@ -27,6 +27,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     # HTTP: limits are checked while the body is read, before it is parsed
     "REQUIRE_EVENT_KEYS": None,  # None: unless DEBUG is on
     "REQUEST_BYTES": 16 * 1024 * 1024,  # of one request, all its events together
+    "EVENT_BACKLOG_LIMIT": 1_000_000,  # events that may wait to be routed before more are refused; None: any
     "EVENT_MAX_DEPTH": 100,  # objects and arrays inside one another; at most 150
     "EVENT_MAX_KEYS": 10_000,  # keys of one event, at all depths together
     "EVENT_MAX_DIGITS": 300,  # of one whole number

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from ..conf import settings
 from ..engine.alias import get_alias
 from ..engine.verify_key import has_keys, verify_key
-from ..models import AccessKey
+from ..store.access import KeyRow
 from .errors import KeyInvalid, KeysMissing
 
 
@@ -19,7 +19,7 @@ from .errors import KeyInvalid, KeysMissing
 class Sender:
     """The bearer of a key, in the place of a user; without a key, anybody while keys are not required."""
 
-    key: AccessKey | None
+    key: KeyRow | None
     address: str
     is_authenticated: bool = True
 

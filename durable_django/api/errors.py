@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from typing import Any, Final
 
@@ -22,7 +23,12 @@ _STATUS: Final[dict[type[DurableError], int]] = {
     exceptions.UnknownWorkflow: 404,
     exceptions.SignalNotAwaited: 404,
     exceptions.OperationRefused: 409,
+    exceptions.BulkNotFound: 404,
+    exceptions.BulkRefused: 409,
+    exceptions.BulkInvalid: 400,
     exceptions.WebhookRefused: 401,
+    exceptions.RateExceeded: 429,
+    exceptions.BacklogFull: 429,
     exceptions.RequestInvalid: 400,
     exceptions.InvalidEvent: 400,
     exceptions.EventTooLarge: 400,
@@ -85,7 +91,12 @@ def _answer_ours(error: DurableError, context: dict[str, Any]) -> Response:
     inner = error.details.get("of")
     first = inner if isinstance(inner, DurableError) else error
     status = _STATUS.get(type(first))
-    return _answer_failure(first) if status is None else _answer(status, error.message, first.code)
+    if status is None:
+        return _answer_failure(first)
+    answer = _answer(status, error.message, first.code)
+    if status == 429:
+        answer["Retry-After"] = str(math.ceil(first.details["seconds"]))
+    return answer
 
 
 def _answer_rest(error: APIException) -> Response:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from ..clock import read_now
 from ..conf import settings
+from ..engine.backlog import check_backlog
 from ..engine.receive import prepare_events
 from ..engine.receive_batch import announce_batch
 from ..exceptions import InvalidSetting
@@ -44,6 +45,7 @@ class WebhookView(ApiView):
         return Response({"ids": ids or [], "status": 200, "duplicate": ids is None})
 
     def _take(self, source: str, delivery: Delivery, events: list[Any]) -> list[str] | None:
+        check_backlog(self.using)
         rows = prepare_events(events, source="api", make_id=lambda number: new_id())
         with transaction.atomic(using=self.using, durable=True):
             deliveries = WebhookDelivery.objects.using(self.using)

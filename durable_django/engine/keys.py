@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from .verify_key import PREFIX_LENGTH, hash_key
 SCOPES: Final = ("ingest", "read", "operate")
 """Send events; look at events and runs; change runs, start workflows and send signals."""
 NAME_LENGTH: Final = 80
+SLOWEST, FASTEST = 1 / 86_400, 1e6
+"""Events a second: one a day, and more than any store takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ def create_key(
     scopes: Sequence[str] = ("ingest",),
     event_patterns: Sequence[str] = (),
     networks: Sequence[str] = (),
+    rate: float | None = None,
+    burst: int | None = None,
     expires_in: timedelta | None = None,
     using: str | None = None,
 ) -> NewKey:
@@ -46,13 +51,16 @@ def create_key(
     Args:
         event_patterns: Names of events it may send, with ``*`` for anything; empty: all.
         networks: Address blocks it may come from, such as ``10.0.0.0/8``; empty: all.
+        rate: Events that it may send in a second; None: any number.
+        burst: Events that it may send at once; None: those of a second, at least one.
         expires_in: From now, by the database's clock.
 
     Raises:
-        InvalidKey: The name, a scope or a network cannot be used.
+        InvalidKey: The name, a scope, a network or the rate cannot be used.
     """
     using = using or get_alias()
     _check(name, scopes, networks)
+    _check_rate(rate, burst)
     with transaction.atomic(using=using):
         made = _insert(
             using,
@@ -60,6 +68,8 @@ def create_key(
             scopes=list(dict.fromkeys(scopes)),
             event_patterns=list(event_patterns),
             networks=list(networks),
+            rate=rate,
+            burst=rate and (burst or max(1, round(rate))),
             expires_at=None if expires_in is None else read_now(using) + expires_in,
         )
         _audit(using, actor, "create key", made.key)
@@ -105,6 +115,8 @@ def rotate_key(name: str, *, actor: str, overlap: timedelta, using: str | None =
             scopes=old.scopes,
             event_patterns=old.event_patterns,
             networks=old.networks,
+            rate=old.rate,
+            burst=old.burst,
             expires_at=None if lasts is None else now + lasts,
         )
         ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
@@ -143,6 +155,15 @@ def _check(name: str, scopes: Sequence[str], networks: Sequence[str]) -> None:
             ip_network(network)
         except ValueError as error:
             raise InvalidKey(reason=f"{error}") from error
+
+
+def _check_rate(rate: float | None, burst: int | None) -> None:
+    if rate is None and burst is not None:
+        raise InvalidKey(reason="a burst goes with a rate")
+    if rate is not None and not (math.isfinite(rate) and SLOWEST <= rate <= FASTEST):
+        raise InvalidKey(reason=f"its rate is {rate:g} events a second, not from {SLOWEST:g} to {FASTEST:g}")
+    if burst is not None and not 0 < burst < 2**31:
+        raise InvalidKey(reason=f"its burst is {burst}, not from 1 to {2**31 - 1}")
 
 
 def _audit(using: str, actor: str, action: str, key: AccessKey, more: str = "") -> None:

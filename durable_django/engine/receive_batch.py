@@ -3,6 +3,10 @@
 Note [A large batch is routed by the tick]
     Whoever sends thousands of events waits for their commit, not for the runs that they start: beyond
     ROUTE_AT_ONCE of them the tick routes what is left, as it does for a process that died.
+
+Note [One statement is a transaction]
+    ``insert_events`` stores its events all or none, so outside a transaction it needs none around it: the
+    statement commits itself, which spares two round trips to the database.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from django.db import transaction
 
 from ..store.base import EventRow
 from ..store.event import insert_events
+from .backlog import check_backlog
 from .nudge import expect
 from .route import route_after_commit
 from .sweep import ROUTE_AFTER
@@ -24,10 +29,18 @@ def receive_batch(using: str, rows: Sequence[EventRow]) -> None:
     """Store the events, all or none; ids that are known already are left alone.
 
     Returns only when they are committed; must not be called inside a transaction.
+
+    Raises:
+        BacklogFull: Too many events wait to be routed; nothing was stored.
     """
     if not rows:
         return
-    with transaction.atomic(using=using, durable=True):
+    check_backlog(using)
+    if transaction.get_autocommit(using):
+        insert_events(using, rows)
+        announce_batch(using, rows)
+        return
+    with transaction.atomic(using=using, durable=True):  # refuses to be inside another
         insert_events(using, rows)
         announce_batch(using, rows)
 

@@ -10,24 +10,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from django.db.models import Q
-
-from ..clock import Now, read_time
+from ..exceptions import RateExceeded
 from ..models import AccessKey
+from ..store.access import KeyRow, find_key, measure_room, note_use, take_tokens
 
 PREFIX_LENGTH: Final = 15
 """Characters of ``dk_`` and twelve hexadecimal digits: what is shown of a key and looked up."""
 LONGEST: Final = 200
-USE_NOTED_EACH: Final = timedelta(minutes=1)
+USE_NOTED_EACH: Final = 60.0
+"""Seconds."""
 _DUMMY: Final = "0" * 64
 
 
-def verify_key(using: str, text: str, *, address: str = "") -> AccessKey | None:
+def verify_key(using: str, text: str, *, address: str = "") -> KeyRow | None:
     """Return the live key that the text is, or None.
 
     Args:
@@ -37,10 +36,10 @@ def verify_key(using: str, text: str, *, address: str = "") -> AccessKey | None:
     same = hmac.compare_digest(hash_key(text[:LONGEST]), row.digest if row else _DUMMY)
     if row is None or not same or len(text) > LONGEST:
         return None
-    now = read_time(row.now)  # type: ignore[attr-defined]  # annotated
-    if not _is_live(row, now) or not _may_come_from(row.networks, address):
+    if not _is_live(row) or not _may_come_from(row.networks, address):
         return None
-    _note_use(using, row, now)
+    if row.used_at is None or (row.now - row.used_at).total_seconds() >= USE_NOTED_EACH:
+        note_use(using, row.id, older_than=USE_NOTED_EACH)
     return row
 
 
@@ -54,20 +53,42 @@ def has_keys(using: str) -> bool:
     return AccessKey.objects.using(using).exists()
 
 
-def may_send(key: AccessKey, event: str) -> bool:
+def may_send(key: KeyRow, event: str) -> bool:
     """Tell whether a key may send events of this name."""
-    patterns: list[str] = key.event_patterns
+    patterns = key.event_patterns
     return not patterns or any(fnmatchcase(event, pattern) for pattern in patterns)
 
 
-def _look_up(using: str, prefix: str) -> AccessKey | None:
+def check_rate(key: KeyRow) -> None:
+    """Refuse a request, before its body is read, whose key may not send a single event now.
+
+    Raises:
+        RateExceeded: Its rate is used up.
+    """
+    seconds = key.busy_until - key.now.timestamp() - measure_room(key, 1)
+    if key.rate and seconds > 0:
+        raise RateExceeded(key=key.name, rate=f"{key.rate:g}", seconds=seconds)
+
+
+def spend(using: str, key: KeyRow, events: int) -> None:
+    """Take the right to send so many events from the key's rate, if it has one.
+
+    Raises:
+        RateExceeded: It is used up for now.
+    """
+    seconds = take_tokens(using, key, events)
+    if seconds:
+        raise RateExceeded(key=key.name, rate=f"{key.rate:g}", seconds=seconds)
+
+
+def _look_up(using: str, prefix: str) -> KeyRow | None:
     if not prefix.isascii() or "\x00" in prefix:
         return None
-    return AccessKey.objects.using(using).filter(prefix=prefix).annotate(now=Now()).first()
+    return find_key(using, prefix)
 
 
-def _is_live(key: AccessKey, now: datetime) -> bool:
-    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+def _is_live(key: KeyRow) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > key.now)
 
 
 def _may_come_from(networks: Sequence[str], address: str) -> bool:
@@ -78,10 +99,3 @@ def _may_come_from(networks: Sequence[str], address: str) -> bool:
     except ValueError:  # a unix socket has none
         return False
     return any(found in ip_network(network) for network in networks)
-
-
-def _note_use(using: str, key: AccessKey, now: datetime) -> None:
-    if key.used_at is not None and key.used_at > now - USE_NOTED_EACH:
-        return
-    stale = Q(used_at=None) | Q(used_at__lte=now - USE_NOTED_EACH)
-    AccessKey.objects.using(using).filter(stale, id=key.id).update(used_at=Now())

@@ -8,6 +8,17 @@ from datetime import UTC, datetime, timedelta
 from ..duration import parse_duration, parse_instant
 from ..exceptions import DurableError
 
+UNITS = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+def read_rate(text: str) -> float:
+    """Return how many a second a text such as "100/s" or "600/min" means."""
+    count, _, unit = text.partition("/")
+    try:
+        return float(count) / UNITS[unit or "s"]
+    except (ValueError, KeyError) as error:
+        raise ArgumentTypeError(f"{text} is not a rate such as 100/s, 600/min or 5000/h") from error
+
 
 def read_seconds(text: str) -> float:
     """Return a length of time in seconds, from a plain number of them or a text such as "5m"."""

@@ -11,7 +11,8 @@ class AccessKey(models.Model):
     """A key of the HTTP API; ``prefix`` is its visible beginning, ``digest`` the SHA-256 of it all, in hex.
 
     ``event_patterns`` limits the names of events that it may send, ``networks`` the addresses it may come
-    from; empty means any. ``used_at`` is written at most once a minute.
+    from; empty means any. ``used_at`` is written at most once a minute. ``rate`` is events a second, ``burst``
+    how many at once; ``busy_until``, in seconds since 1970, is when all of ``burst`` may be sent again.
     """
 
     name = models.CharField(_("name"), max_length=80)
@@ -20,6 +21,9 @@ class AccessKey(models.Model):
     scopes = models.JSONField(_("scopes"), default=list)
     event_patterns = models.JSONField(_("event names"), default=list, blank=True)
     networks = models.JSONField(_("networks"), default=list, blank=True)
+    rate = models.FloatField(_("events a second"), null=True, blank=True)
+    burst = models.PositiveIntegerField(_("events at once"), null=True, blank=True)
+    busy_until = models.FloatField(default=0.0, editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)

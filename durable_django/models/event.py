@@ -53,6 +53,11 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["name", "arrival"], name="durable_event_look"),
             models.Index(
+                fields=["external_id"],
+                name="durable_event_sender_id",
+                condition=models.Q(external_id__isnull=False),
+            ),
+            models.Index(
                 fields=["created_at"], name="durable_event_unrouted", condition=models.Q(routed_at=None)
             ),
         ]

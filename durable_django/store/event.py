@@ -31,8 +31,9 @@ from .base import (
 from .retrying import repeatable
 
 _LAST_ARRIVAL = f"(SELECT last_value FROM {ARRIVAL_SEQUENCE})"
+_COLUMNS = "id, name, data, extra, external_id, ts, source"
 PART = 400
-"""Events in one INSERT: 7 parameters each, under SQLite's limit of 32,766."""
+"""Events in one INSERT of SQLite: 7 parameters each, under its limit of 32,766."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,23 +67,52 @@ Reasons = Mapping[UUID, str | None]
 
 @repeatable
 def insert_events(using: str, events: Sequence[EventRow], *, routed: bool = False) -> None:
-    """Store the events in the transaction that is open, or in one of its own; known ids are left alone."""
-    now = now_sql("postgresql" if is_postgres(using) else "sqlite")
-    row = f"(%s, %s, %s, %s, %s, %s, %s, {now}, {now if routed else 'NULL'})"
+    """Store the events in the transaction that is open, or all or none in one of their own.
+
+    Known ids are left alone.
+    """
+    if not events:
+        return
+    if is_postgres(using):
+        _insert_postgres(using, events, routed)
+        return
     parts = [events[start : start + PART] for start in range(0, len(events), PART)]
     with cursor(using) if len(parts) == 1 else writing(using) as handle:
         for part in parts:
-            params = [value for event in part for value in _event_params(using, event)]
-            handle.execute(
-                f"INSERT INTO {EVENT} (id, name, data, extra, external_id, ts, source, created_at, routed_at) "
-                f"VALUES {', '.join([row] * len(part))} ON CONFLICT (id) DO NOTHING",
-                params,
-            )
+            _insert_part(using, handle, part, routed)
 
 
-def _event_params(using: str, event: EventRow) -> list[Any]:
-    identity = [adapt_id(using, event.id), event.name, event.data, event.extra, event.external_id]
-    return [*identity, event.ts, event.source]
+def _insert_postgres(using: str, events: Sequence[EventRow], routed: bool) -> None:
+    now = now_sql("postgresql")
+    rows = [(e.id, e.name, e.data, e.extra, e.external_id, e.ts, e.source) for e in events]
+    with cursor(using) as handle:
+        handle.execute(
+            f"INSERT INTO {EVENT} ({_COLUMNS}, created_at, routed_at) "
+            f"SELECT {_COLUMNS}, {now}, {now if routed else 'NULL'} FROM unnest(%s::uuid[], %s::text[], "
+            f"%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS sent({_COLUMNS}) "
+            "ON CONFLICT (id) DO NOTHING",
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+
+
+def _insert_part(using: str, handle: Any, part: Sequence[EventRow], routed: bool) -> None:
+    now = now_sql("sqlite")
+    row = f"(%s, %s, %s, %s, %s, %s, %s, {now}, {now if routed else 'NULL'})"
+    rows = [(adapt_id(using, e.id), e.name, e.data, e.extra, e.external_id, e.ts, e.source) for e in part]
+    handle.execute(
+        f"INSERT INTO {EVENT} ({_COLUMNS}, created_at, routed_at) "
+        f"VALUES {', '.join([row] * len(part))} ON CONFLICT (id) DO NOTHING",
+        [value for values in rows for value in values],
+    )
+
+
+def count_unrouted(using: str, *, limit: int) -> int:
+    """Return how many events wait to be routed; ``limit`` stands for any number above it."""
+    with cursor(using) as handle:
+        handle.execute(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM {EVENT} WHERE routed_at IS NULL LIMIT %s) waiting", [limit]
+        )
+        return int(handle.fetchone()[0])
 
 
 @repeatable

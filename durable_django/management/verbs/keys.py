@@ -14,11 +14,11 @@ from ...engine.keys import SCOPES, NewKey, create_key, list_keys, revoke_key, ro
 from ...engine.words import say_instant
 from ...models import AccessKey
 from ..actor import get_actor
-from ..arguments import read_seconds
+from ..arguments import read_rate, read_seconds
 from ..console import Console
 
 HELP = "make, list, revoke and rotate keys of the HTTP API"
-HEADINGS = ("PREFIX", "NAME", "SCOPES", "EVENTS", "CREATED", "LAST USED", "EXPIRES", "REVOKED")
+HEADINGS = ("PREFIX", "NAME", "SCOPES", "EVENTS", "RATE", "CREATED", "LAST USED", "EXPIRES", "REVOKED")
 DAY = 86_400.0
 
 
@@ -34,6 +34,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--network", action="append", default=[], metavar="BLOCK", help="where it may come from: 10.0.0.0/8"
+    )
+    parser.add_argument("--rate", type=read_rate, metavar="RATE", help="events it may send: 100/s, 600/min")
+    parser.add_argument(
+        "--burst", type=int, metavar="N", help="events it may send at once (those of a second)"
     )
     parser.add_argument("--expires", type=read_seconds, metavar="AGE", help="how long it lives: 90d")
     parser.add_argument(
@@ -60,6 +64,8 @@ def _create(console: Console, options: dict[str, Any]) -> None:
         scopes=options["scope"] or ["ingest"],
         event_patterns=options["event"],
         networks=options["network"],
+        rate=options["rate"],
+        burst=options["burst"],
         expires_in=None if expires is None else timedelta(seconds=expires),
     )
     _say_new(console, made)
@@ -97,7 +103,8 @@ def _say_new(console: Console, made: NewKey) -> None:
 
 
 def _describe(key: AccessKey) -> tuple[str, ...]:
-    rights = (",".join(key.scopes), ",".join(key.event_patterns) or "all")
+    rate = f"{key.rate:g}/s" if key.rate else "any"
+    rights = (",".join(key.scopes), ",".join(key.event_patterns) or "all", rate)
     instants = (key.created_at, key.used_at, key.expires_at, key.revoked_at)
     return (key.prefix, key.name, *rights, *map(say_instant, instants))
 
@@ -109,6 +116,8 @@ def _as_dict(key: AccessKey) -> dict[str, Any]:
         "scopes": key.scopes,
         "events": key.event_patterns,
         "networks": key.networks,
+        "rate": key.rate,
+        "burst": key.burst,
         "created_at": key.created_at,
         "used_at": key.used_at,
         "expires_at": key.expires_at,

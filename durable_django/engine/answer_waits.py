@@ -60,6 +60,13 @@ def _answer(using: str, arrived: Arrived) -> list[Nudge]:
     return nudges + _end(using, hits, [row.id for row in arrived.values()])
 
 
+def find_answered(using: str, arrived: Arrived) -> Iterator[Candidate]:
+    """Yield the waits that stored events would end, each with the first event that does; none is ended."""
+    for page in _find_pages(using, _read_keys(using, arrived.values()), len(arrived)):
+        judge = Judge()
+        yield from (first for asked in page if (first := _take_first(asked, arrived, judge)) is not None)
+
+
 def _read_keys(using: str, rows: Iterable[EventRow]) -> dict[UUID, list[int]]:
     # Read for each batch: a cached list could lack the path-set of a wait whose own look is over.
     rows = list(rows)

@@ -9,6 +9,7 @@ from ..clock import Now
 from ..models import Event, Run, RunResult, Wait, WaitKey, WaitStatus
 from ..store.base import EventRow, Parent
 from .end import tell_end
+from .event_row import to_row
 from .lifecycle import list_heard
 from .status import cancel_live
 
@@ -59,16 +60,4 @@ def _close_waits(using: str, run: Run) -> None:
 def read_event_row(using: str, run: Run) -> EventRow | None:
     """Return the event that started a run, unless somebody has deleted it."""
     event = Event.objects.using(using).filter(id=run.event_id).first()
-    return (
-        None
-        if event is None
-        else EventRow(
-            id=event.id,
-            name=event.name,
-            data=event.data,
-            ts=event.ts,
-            external_id=event.external_id,
-            extra=event.extra,
-            source=event.source,
-        )
-    )
+    return None if event is None else to_row(event)

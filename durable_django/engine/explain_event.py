@@ -11,10 +11,10 @@ from ..define.registry import registry
 from ..define.triggers import EventTrigger
 from ..exceptions import DurableError, EventNotFound
 from ..models import Event, Run, Wait, WaitStatus
-from ..store.base import EventRow
 from .alias import get_alias
 from .codec import decode
 from .compare_wait import Unmet, compare_wait
+from .event_row import to_row
 from .reasons import Reason, Why, read_reasons
 from .slice import read_event
 
@@ -160,7 +160,7 @@ def _explain_wait(wait: Wait, event: Event) -> UnmatchedWait:
     why, detail = _find_obstacle(wait, event), ""
     if not why:
         try:
-            unmet = tuple(_compare(wait, event))
+            unmet = tuple(compare_stored(wait, event))
         except DurableError as error:
             why, detail = "unreadable", error.code
         else:
@@ -185,18 +185,15 @@ def _find_obstacle(wait: Wait, event: Event) -> str:
     return "expired" if event.created_at >= wait.expires_at else ""
 
 
-def _compare(wait: Wait, event: Event) -> list[Unmet]:
-    row = EventRow(
-        id=event.id,
-        name=event.name,
-        data=event.data,
-        ts=event.ts,
-        external_id=event.external_id,
-        extra=event.extra,
-    )
+def compare_stored(wait: Wait, event: Event) -> list[Unmet]:
+    """Return the comparisons that kept a stored event from ending a wait, none if it matches.
+
+    Raises:
+        InvalidExpression: The stored condition does not compile any more.
+    """
     return compare_wait(
         match=wait.match,
         expression=wait.expression,
         bound=decode(wait.bound),
-        incoming=read_event(row).as_dict(),
+        incoming=read_event(to_row(event)).as_dict(),
     )

@@ -14,6 +14,13 @@ def note_duplicates(
     using: str, starts: Sequence[StartRow], routed: Routed, reasons: Mapping[UUID, Sequence[Reason]]
 ) -> None:
     """Save the reasons of the starts that an earlier event, with the same id or key, had made."""
+    found = find_duplicates(using, starts, routed)
+    texts = {each: write_reasons([*reasons.get(each, ()), *more]) or "[]" for each, more in found.items()}
+    save_reasons(using, texts)
+
+
+def find_duplicates(using: str, starts: Sequence[StartRow], routed: Routed) -> dict[UUID, list[Reason]]:
+    """Return, by event, why starts were not made that an earlier event had made."""
     made = {run_id for run_id, _, _ in routed.started}
     lost = [start for start in starts if start.id not in made and start.start_key]
     holders = find_holders(using, [start.start_key for start in lost if start.start_key])
@@ -22,10 +29,8 @@ def note_duplicates(
         holder = holders.get(start.start_key) if start.start_key else None
         # An event that is routed again finds its own run.
         if holder is not None and holder.event_id != start.event_id:
-            found.setdefault(start.event_id, list(reasons.get(start.event_id, ()))).append(
-                _describe(start, holder)
-            )
-    save_reasons(using, {event_id: write_reasons(each) or "[]" for event_id, each in found.items()})
+            found.setdefault(start.event_id, []).append(_describe(start, holder))
+    return found
 
 
 def _describe(start: StartRow, holder: Holder) -> Reason:

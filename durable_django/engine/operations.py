@@ -18,20 +18,27 @@ from .cancel import end_cancelled
 from .handle import RunHandle
 from .nudge import Nudge
 from .operate import UNCHANGED, audit, lock, refuse
+from .operate_events import invoke_workflow, resend_event, send_as
 from .operate_runs import supply_step, wake_run
 from .operate_waits import extend_wait, resolve_wait, time_out_wait
+from .plan_event import EventPlan, plan_event
 from .reopen import rearm, reopen
 from .start import nudge_after_commit
 from .status import requeue_ended
 
 __all__ = [
     "UNCHANGED",
+    "EventPlan",
     "cancel_run",
     "delete_run",
     "extend_wait",
+    "invoke_workflow",
+    "plan_event",
     "rerun",
+    "resend_event",
     "resolve_wait",
     "retry_run",
+    "send_as",
     "supply_step",
     "time_out_wait",
     "wake_run",

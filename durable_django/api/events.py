@@ -5,12 +5,13 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..engine.explain_event import explain_stored
 from ..models import Event, Run
 from ..models.event import EventQuerySet
 from .base import ApiView
 from .errors import NoSuchRow
 from .pages import answer_page, read_text, read_time, read_uuid
-from .shown import EVENT_COLUMNS, show_ended, show_event, show_event_head
+from .shown import EVENT_COLUMNS, show_ended, show_event, show_event_head, show_explanation
 
 
 class EventsView(ApiView):
@@ -30,8 +31,9 @@ class EventView(ApiView):
     http_method_names = ["get"]
 
     def get(self, request: Request, event_id: str) -> Response:
-        """Answer with the event and its data."""
-        return Response({"data": show_event(_find(self.using, event_id))})
+        """Answer with the event, its data, and what became of it."""
+        event = _find(self.using, event_id)
+        return Response({"data": {**show_event(event), **show_explanation(explain_stored(event))}})
 
 
 class EventRunsView(ApiView):

@@ -45,7 +45,7 @@ class IngestView(ApiView):
         if request.method != "OPTIONS":
             super().initial(request, *args, **kwargs)
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """Answer a browser's preflight, whatever the key."""
         asked = str(request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS") or ALLOWED)
         allowed = asked if asked.isprintable() and len(asked) <= 1000 else ALLOWED

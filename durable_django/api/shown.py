@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
+from ..engine.explain_event import Explanation
 from ..engine.reveal import reveal_event, reveal_output, reveal_step
 from ..models import Attempt, Event, Run, Step, StepStatus, Wait
 from ..models.run import ENDED
@@ -28,6 +30,13 @@ def show_event_head(event: Event) -> dict[str, Any]:
 def show_event(event: Event) -> dict[str, Any]:
     """Return an event with its data."""
     return {**show_event_head(event), "data": reveal_event(event)}
+
+
+def show_explanation(told: Explanation) -> dict[str, Any]:
+    """Return what became of an event: what it started, resumed and cancelled, and why not more."""
+    found = asdict(told)
+    found["reasons"] = [{**asdict(each), "text": str(each)} for each in told.reasons]
+    return {name: found[name] for name in found if name not in ("event_id", "name")}
 
 
 def show_run(run: Run) -> dict[str, Any]:

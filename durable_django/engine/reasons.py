@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -53,9 +53,15 @@ class Reason:
         return f"{self.workflow}: {said}" if self.workflow else said
 
 
+_FIELDS: Final = Reason.__slots__
+
+
 def write_reasons(reasons: Sequence[Reason]) -> str | None:
     """Return the text that is stored with the event, None if there is nothing to say."""
-    kept = [{key: value[:DETAIL] for key, value in asdict(each).items() if value} for each in reasons[:KEPT]]
+    kept = [
+        {name: value[:DETAIL] for name in _FIELDS if (value := getattr(each, name))}
+        for each in reasons[:KEPT]
+    ]
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
 
 

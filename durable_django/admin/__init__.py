@@ -6,9 +6,10 @@ reads only the columns that it shows and never counts beyond ``base.COUNTED`` ro
 """
 
 from .events import EventAdmin
-from .parts import AttemptAdmin, StepAdmin, WaitAdmin
+from .parts import AttemptAdmin, StepAdmin
 from .records import AuditEntryAdmin, WorkerAdmin
 from .runs import RunAdmin
+from .waits import WaitAdmin
 
 __all__ = [
     "AttemptAdmin",

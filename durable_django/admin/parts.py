@@ -1,14 +1,20 @@
-"""Steps, failed attempts and waits: each a list, and a page with its payloads."""
+"""Steps and failed attempts: each a list, and a page."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
-from ..engine.reveal import reveal_step
-from ..models import Attempt, Event, Run, Step, Wait
+from ..models import Attempt, Run, Step
+from .asking import route
 from .base import ReadOnlyAdmin
-from .render import NOTHING, show_json, show_link, show_text, show_value
+from .render import show_link, show_text
+from .step_operations import Supply
+from .step_page import show_step
 
 
 class PartAdmin(ReadOnlyAdmin):
@@ -18,7 +24,7 @@ class PartAdmin(ReadOnlyAdmin):
     search_help_text = _("A full run id")
 
     @admin.display(description=_("run"))
-    def run_link(self, row: Step | Attempt | Wait) -> str:
+    def run_link(self, row: Step | Attempt) -> str:
         """Link to the run."""
         return show_link(self.admin_site, Run, row.run_id)
 
@@ -30,33 +36,16 @@ class StepAdmin(PartAdmin):
     list_display = ("name", "index", "run_link", "kind", "status", "attempt", "started_at", "ended_at")
     list_columns = ("name", "index", "run", "kind", "status", "attempt", "started_at", "ended_at")
     list_filter = ("status", "kind")
-    payloads = ("shown_output",)
-    fields = (
-        "run_link",
-        "name",
-        "index",
-        "kind",
-        "status",
-        "attempt",
-        "started_at",
-        "ready_at",
-        "ended_at",
-        "shown_output",
-        "shown_error",
-    )
-    readonly_fields = fields
 
-    @admin.display(description=_("output"))
-    def shown_output(self, step: Step) -> str:
-        """Show what the step returned."""
-        if step.output is None:
-            return NOTHING
-        return show_value(reveal_step(step, step.run.workflow))
+    def get_urls(self) -> list[URLPattern]:
+        """Add the action on a step."""
+        return [route(self, "<int:key>/supply/", Supply, "step_supply"), *super().get_urls()]
 
-    @admin.display(description=_("error"))
-    def shown_error(self, step: Step) -> str:
-        """Show what the step failed with."""
-        return show_json(step.error)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the step."""
+        return show_step(self, request, object_id)
 
 
 @admin.register(Attempt)
@@ -90,40 +79,3 @@ class AttemptAdmin(PartAdmin):
     def shown_traceback(self, attempt: Attempt) -> str:
         """Show where it was raised."""
         return show_text(attempt.traceback)
-
-
-@admin.register(Wait)
-class WaitAdmin(PartAdmin):
-    """Questions to the events to come."""
-
-    list_display = ("event_name", "signal", "name", "run_link", "status", "expires_at", "ended_at")
-    list_columns = ("event_name", "signal", "name", "run", "status", "expires_at", "created_at", "ended_at")
-    list_filter = ("status",)
-    payloads = ("shown_bound",)
-    sections = {"event_link": Event}
-    fields = (
-        "run_link",
-        "name",
-        "index",
-        "event_name",
-        "signal",
-        "match",
-        "expression",
-        "shown_bound",
-        "status",
-        "created_at",
-        "expires_at",
-        "ended_at",
-        "event_link",
-    )
-    readonly_fields = fields
-
-    @admin.display(description=_("bound values"))
-    def shown_bound(self, wait: Wait) -> str:
-        """Show the fields of the triggering event that the condition reads."""
-        return show_json(wait.bound)
-
-    @admin.display(description=_("ended by event"))
-    def event_link(self, wait: Wait) -> str:
-        """Link to the event that ended the wait."""
-        return show_link(self.admin_site, Event, None if wait.signal else wait.event_id)

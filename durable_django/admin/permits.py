@@ -13,6 +13,11 @@ def may(request: HttpRequest, verb: str) -> bool:
     return bool(request.user.has_perm(f"durable_django.{verb}_run"))
 
 
+def may_do(request: HttpRequest, permission: str) -> bool:
+    """Tell whether the user has a permission of the app, by its codename."""
+    return bool(request.user.has_perm(f"durable_django.{permission}"))
+
+
 def may_see_payloads(request: HttpRequest) -> bool:
     """Tell whether the user may see what events, steps and runs carry."""
     return bool(request.user.has_perm("durable_django.view_payload"))

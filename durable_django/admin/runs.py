@@ -23,12 +23,13 @@ from ..models.run import ENDED
 from .actions import ACTIONS, get_actor
 from .base import ReadOnlyAdmin
 from .filters import WorkflowFilter
+from .operation_routes import list_run_operations
 from .overview import show_overview
 from .permits import may
 from .render import NOTHING, show_moment, show_state
 from .run_filters import RangeFilter, StateFilter
 from .run_list import RunChangeList
-from .run_operations import ask_or_act, deny
+from .run_operations import deny
 from .run_page import show_fragment, show_run
 
 
@@ -70,9 +71,7 @@ class RunAdmin(ReadOnlyAdmin):
         """Add the pages of one run, and the overview."""
         ask = self.admin_site.admin_view
         own = [path("overview/", ask(partial(show_overview, self)), name="durable_django_overview")]
-        for verb in ("cancel", "retry", "rerun"):
-            view = ask(partial(ask_or_act, self, verb=verb))
-            own.append(path(f"<uuid:key>/{verb}/", _by_text(view), name=f"durable_django_run_{verb}"))
+        own += list_run_operations(self)
         # Not through admin_view, which would answer a lost login with a page instead of 401.
         live = _by_text(partial(show_fragment, self))
         own.append(path("<uuid:key>/live/", live, name="durable_django_run_live"))

@@ -23,8 +23,17 @@ def reveal_event(event: Event, workflow: str = "") -> Any:
     Args:
         workflow: The id of the workflow whose hooks are asked besides the project's.
     """
+    return _reveal(lambda: open_event(event, workflow))
+
+
+def open_event(event: Event, workflow: str = "") -> Any:
+    """Return the data of an event as a workflow would see it, not masked: for what is sent on, never shown.
+
+    Raises:
+        DurableError: It cannot be read.
+    """
     row = EventRow(id=event.id, name=event.name, data=event.data, ts=event.ts, external_id=event.external_id)
-    return _reveal(lambda: receive(_find(workflow), read_event(row)).data)
+    return receive(_find(workflow), read_event(row)).data
 
 
 def reveal_step(step: Step, workflow: str) -> Any:

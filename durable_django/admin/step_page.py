@@ -1,0 +1,219 @@
+"""The page of a step: what it gave, each attempt, and what can be done about it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from ..clock import read_now, read_time
+from ..define.registry import registry
+from ..engine.alias import get_alias
+from ..engine.reveal import reveal_step
+from ..engine.words import WORDS, name_state, name_step, say_due, say_length
+from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, WaitStatus
+from ..models.run import ENDED
+from .pages import build_trail, check_view, guard, show_gone, show_page
+from .permits import may_do, may_view
+from .render import find_page, show_link, show_state, show_time, show_value
+from .trace import fold_trace
+
+TEMPLATE: Final = "durable_django/admin/step.html"
+SHOWN: Final = 50
+"""Attempts on the page, the newest."""
+
+
+def show_step(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResponse:
+    """Return the page of a step."""
+    check_view(page, request)
+    using = get_alias()
+    steps = Step.objects.using(using).select_related("run")
+    step = steps.filter(pk=int(key)).first() if key.isdecimal() and len(key) < 19 else None
+    if step is None:
+        return show_gone(page, request, key)
+    now = read_now(using)
+    waits = _read_waits(using, step) if may_view(request, Wait) else []
+    name = name_step(step.name, step.index)
+    run_url = find_page(page.admin_site, "run_change", step.run_id)
+    label = f"{step.run.workflow} …{str(step.run_id)[-8:]}"
+    return show_page(
+        page,
+        request,
+        TEMPLATE,
+        title=_("Step “%s”") % name,
+        trail=build_trail(page)[:1]
+        + [(find_page(page.admin_site, "run_changelist"), _("Runs")), (run_url, label), ("", name)],
+        step=step,
+        name=name,
+        state=show_state(_name_state(step, now)),
+        told=_tell(step, now),
+        facts=_list_facts(page, step, now),
+        buttons=_list_buttons(page, request, step, waits),
+        waits=[_tell_wait(page, wait, now) for wait in waits],
+        children=_list_children(page, step) if step.kind == StepKind.INVOKE else [],
+        input=guard(request, lambda: show_value(_read(step.input))) if step.input else "",
+        output=guard(request, lambda: show_value(reveal_step(step, step.run.workflow)))
+        if step.output is not None
+        else "",
+        error=_read_error(step),
+        attempts=_list_attempts(using, step) if may_view(request, Attempt) else None,
+        fixture=guard(request, lambda: _write_fixture(step)) if step.ended_at else "",
+    )
+
+
+def _name_state(step: Step, now: datetime) -> Any:
+    if step.kind == StepKind.SLEEP and step.status == StepStatus.WAITING:
+        return WORDS["completed" if step.ready_at and read_time(step.ready_at) <= now else "sleeping"]
+    return WORDS[step.status]
+
+
+def _tell(step: Step, now: datetime) -> str:
+    if step.supplied_by:
+        return (
+            _("An operator supplied this result: %s. The step’s code did not return it.") % step.supplied_by
+        )
+    if step.status == StepStatus.COMPLETED:
+        return _(
+            "Its result is kept: whenever the run goes on, it is returned and nothing is executed again."
+        )
+    if step.status == StepStatus.FAILED:
+        return _("It has no attempts left. The error was raised in the workflow.")
+    due = say_due(step.ready_at, now)
+    if step.status == StepStatus.RETRYING:
+        return _("It failed and is tried again at %s.") % due
+    if step.kind == StepKind.SLEEP:
+        return _("It sleeps until %s.") % due
+    return _("It waits until %s.") % due
+
+
+def _list_facts(page: ModelAdmin[Any], step: Step, now: datetime) -> list[tuple[str, Any]]:
+    workflow = registry.find(step.run.workflow)
+    end = read_time(step.ended_at) if step.ended_at else now
+    copied = step.run.rerun_of if step.ended_at and step.ended_at <= step.run.created_at else None
+    facts = [
+        (_("run"), show_link(page.admin_site, Run, step.run_id, f"{step.run.workflow} {step.run_id}")),
+        (_("run is"), show_state(name_state(step.run))),
+        (_("kind"), step.get_kind_display()),
+        (_("failed attempts"), step.attempt or ""),
+        (_("started"), show_time(step.started_at)),
+        (_("ended"), show_time(step.ended_at) if step.ended_at else ""),
+        (_("duration"), say_length((end - read_time(step.started_at)).total_seconds())),
+        (_("due"), show_time(step.ready_at) if step.ready_at and not step.ended_at else ""),
+        (_("supplied by"), step.supplied_by),
+        (_("copied from run"), show_link(page.admin_site, Run, copied) if copied else ""),
+        (_("code version"), step.run.version),
+        (_("workflow’s code"), format_html("<code>{}</code>", workflow.where) if workflow else ""),
+    ]
+    return [(label, value) for label, value in facts if value != ""]
+
+
+def _list_buttons(
+    page: ModelAdmin[Any], request: HttpRequest, step: Step, waits: list[Wait]
+) -> list[tuple[str, Any]]:
+    site, run = page.admin_site, step.run
+    buttons = []
+    if run.status not in ENDED and step.status == StepStatus.RETRYING and may_do(request, "retry_run"):
+        buttons.append((find_page(site, "run_wake", run.pk), _("Retry now…")))
+    failing = step.status == StepStatus.RETRYING or (
+        step.status == StepStatus.FAILED and run.status == RunStatus.FAILED
+    )
+    if failing and may_do(request, "resolve_wait"):
+        buttons.append((find_page(site, "step_supply", step.pk), _("Skip with this result…")))
+    sleeping = run.status == RunStatus.WAITING and step.kind == StepKind.SLEEP and not step.ended_at
+    if sleeping and may_do(request, "retry_run"):
+        buttons.append((find_page(site, "run_wake", run.pk), _("Wake now…")))
+    opened = [wait for wait in waits if wait.status == WaitStatus.OPEN]
+    if may_do(request, "resolve_wait"):
+        for wait in opened[:1]:
+            if wait.kind != "child":
+                buttons.append((find_page(site, "wait_resolve", wait.pk), _("Resolve…")))
+            buttons.append((find_page(site, "wait_timeout", wait.pk), _("Time out now…")))
+    if may_do(request, "rerun_run"):
+        url = find_page(site, "run_rerun_from", run.pk)
+        buttons.append((f"{url}?step={step.pk}" if url else "", _("Rerun from here…")))
+    return [(url, label) for url, label in buttons if url]
+
+
+def _read_waits(using: str, step: Step) -> list[Wait]:
+    waits = Wait.objects.using(using).filter(run_id=step.run_id, name=step.name, index=step.index)
+    return list(waits.defer("bound", "output").order_by("branch")[:SHOWN])
+
+
+def _tell_wait(page: ModelAdmin[Any], wait: Wait, now: datetime) -> dict[str, Any]:
+    return {
+        "link": show_link(page.admin_site, Wait, wait.pk, wait.event_name or wait.signal or wait.kind),
+        "status": wait.get_status_display(),
+        "until": show_time(wait.expires_at),
+        "ended": show_time(wait.ended_at),
+    }
+
+
+def _list_children(page: ModelAdmin[Any], step: Step) -> list[dict[str, Any]]:
+    runs = Run.objects.using(step._state.db).filter(
+        parent_id=step.run_id, parent_step=step.name, parent_index=step.index
+    )
+    columns = "workflow", "status", "waits_for", "created_at"
+    return [
+        {"link": show_link(page.admin_site, Run, run.pk), "run": run, "state": show_state(name_state(run))}
+        for run in runs.only(*columns).order_by("pk")[:SHOWN]
+    ]
+
+
+def _list_attempts(using: str, step: Step) -> list[dict[str, Any]]:
+    attempts = Attempt.objects.using(using).filter(run_id=step.run_id, name=step.name, index=step.index)
+    return [_tell_attempt(each) for each in attempts.order_by("-pk")[:SHOWN]]
+
+
+def _tell_attempt(each: Attempt) -> dict[str, Any]:
+    lasted = (read_time(each.ended_at) - read_time(each.started_at)).total_seconds()
+    pause = (read_time(each.retry_at) - read_time(each.ended_at)).total_seconds() if each.retry_at else 0.0
+    return {
+        "row": each,
+        "number": each.number + 1,
+        "started": show_time(each.started_at),
+        "ended": show_time(each.ended_at),
+        "lasted": say_length(lasted),
+        "again": show_time(each.retry_at) if each.retry_at else "",
+        "pause": say_length(pause) if each.retry_at else "",
+        "trace": fold_trace(each.traceback),
+    }
+
+
+def _read(text: str | None) -> Any:
+    from ..engine.codec import decode
+    from ..engine.redact import redact
+    from ..exceptions import DurableError
+
+    try:
+        return redact(decode(text or "null"))
+    except DurableError as error:
+        return f"[{error.code}]"
+
+
+def _read_error(step: Step) -> dict[str, Any] | None:
+    if not step.error:
+        return None
+    try:
+        told = json.loads(step.error)
+    except ValueError:
+        return {"name": _("Unreadable error"), "message": step.error[:500], "trace": None}
+    return {
+        "name": told.get("name", ""),
+        "message": told.get("message", ""),
+        "code": told.get("code", ""),
+        "trace": fold_trace(told.get("stack") or ""),
+    }
+
+
+def _write_fixture(step: Step) -> str:
+    told: dict[str, Any] = {"step": step.name, "index": step.index, "kind": step.kind, "status": step.status}
+    if step.output is not None:
+        told["output"] = reveal_step(step, step.run.workflow)
+    if step.error:
+        told["error"] = _read(step.error)
+    return json.dumps(told, indent=2, ensure_ascii=False, default=str)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 
 from ..exceptions import NoCurrentStep
 
-current_key: ContextVar[str | None] = ContextVar("durable_django_step_key", default=None)
+current_key: ContextVar[Callable[[], str] | None] = ContextVar("durable_django_step_key", default=None)
+"""Makes the key when somebody asks for it, which few steps do."""
 
 
 def step_key() -> str:
@@ -18,7 +20,7 @@ def step_key() -> str:
     Raises:
         NoCurrentStep: No step's function is running on this thread or task.
     """
-    key = current_key.get()
-    if key is None:
+    make_key = current_key.get()
+    if make_key is None:
         raise NoCurrentStep
-    return key
+    return make_key()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from ..engine.adrive import ask_on
 from ..engine.aexecute import aexecute_run
 from ..engine.execute import execute_run
-from ..store.base import Claimed
+from ..store.base import Claimed, Memo
 from ..store.connections import refresh_connections
 from .pools import close_pool
 
@@ -20,6 +20,10 @@ logger = logging.getLogger("durable_django.worker")
 
 ASK_THREADS = 4
 """Threads that make the database calls of one event loop."""
+
+
+Taken = tuple[Claimed, list[Memo] | None]
+"""A claimed run and its memos, if they were loaded with those of others."""
 
 
 class Crew(Protocol):
@@ -33,7 +37,10 @@ class Crew(Protocol):
     @property
     def active(self) -> int: ...
 
-    def execute(self, claimed: Claimed) -> None: ...
+    @property
+    def worth(self) -> int: ...
+
+    def execute(self, runs: Sequence[Taken]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -54,11 +61,16 @@ class _Slots:
     def active(self) -> int:
         return self._active
 
-    def _take(self) -> None:
-        with self._lock:
-            self._active += 1
+    @property
+    def worth(self) -> int:
+        """The free slots that are worth a claim at once; see Note [A claim waits for more free slots]."""
+        return max(1, self._size // 4)
 
-    def _give_back(self, future: Future[Any]) -> None:
+    def _take(self, count: int) -> None:
+        with self._lock:
+            self._active += count
+
+    def _give_back(self, future: Future[Any] | asyncio.Task[Any]) -> None:
         with self._lock:
             self._active -= 1
         if not future.cancelled() and future.exception() is not None:
@@ -75,14 +87,15 @@ class ThreadCrew(_Slots):
         self._using = using
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="durable-run")
 
-    def execute(self, claimed: Claimed) -> None:
-        """Execute the run on a free thread."""
-        self._take()
-        self._pool.submit(self._execute, claimed).add_done_callback(self._give_back)
+    def execute(self, runs: Sequence[Taken]) -> None:
+        """Execute each run on a free thread."""
+        self._take(len(runs))
+        for claimed, memos in runs:
+            self._pool.submit(self._execute, claimed, memos).add_done_callback(self._give_back)
 
-    def _execute(self, claimed: Claimed) -> None:
+    def _execute(self, claimed: Claimed, memos: list[Memo] | None) -> None:
         refresh_connections()
-        execute_run(self._using, claimed, lend=True)
+        execute_run(self._using, claimed, lend=True, memos=memos)
 
     def close(self) -> None:
         """Let the threads end when their runs have."""
@@ -97,14 +110,25 @@ class AsyncCrew(_Slots):
         self._using = using
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
-    def execute(self, claimed: Claimed) -> None:
-        """Execute the run as a task."""
-        self._take()
+    def execute(self, runs: Sequence[Taken]) -> None:
+        """Execute each run as a task; the loop is woken once for all of them."""
+        self._take(len(runs))
         loop = self._loop or self._start()
+        loop.call_soon_threadsafe(self._begin, runs)
+
+    def _begin(self, runs: Sequence[Taken]) -> None:
         assert self._pool is not None
-        task = aexecute_run(self._using, claimed, ask_on(self._pool), grouped=True)
-        asyncio.run_coroutine_threadsafe(task, loop).add_done_callback(self._give_back)
+        ask = ask_on(self._pool)
+        for claimed, memos in runs:
+            task = asyncio.create_task(aexecute_run(self._using, claimed, ask, grouped=True, memos=memos))
+            self._running.add(task)  # the loop itself keeps none alive
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._give_back(task)
 
     def _start(self) -> asyncio.AbstractEventLoop:
         self._pool = ThreadPoolExecutor(ASK_THREADS, thread_name_prefix="durable-ask")

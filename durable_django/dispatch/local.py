@@ -1,4 +1,10 @@
-"""Local: the worker of one process, threads for ``def`` runs and an event loop for ``async def`` runs."""
+"""Local: the worker of one process, threads for ``def`` runs and an event loop for ``async def`` runs.
+
+Note [A claim waits for more free slots]
+    While more is queued than there are slots, slots become free one by one, and a claim costs the same for one run
+    as for many. So it waits until a quarter of the slots is free, but no longer than GATHER_SECONDS. A
+    nudge is followed at once.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +25,15 @@ from ..engine.nudge import Nudge, listen
 from ..store.base import Claimed
 from ..store.claim import claim_runs
 from ..store.lease import release_leases
-from .crew import AsyncCrew, Crew, ThreadCrew
+from ..store.load import load_memos_of
+from .crew import AsyncCrew, Crew, Taken, ThreadCrew
 from .sockets import WakeSocket, send_wake
 from .ticker import Ticker
 
 logger = logging.getLogger("durable_django.worker")
 
 CLAIM_LIMIT = 64
+GATHER_SECONDS = 0.005
 POLL_SECONDS = 2.0
 """How long queued work of another host may stay unseen between two re-nudges."""
 
@@ -66,6 +74,7 @@ class Runner:
         self._tasks = AsyncCrew(using, tasks or settings.WORKER_TASKS, self._freed)
         self._ticker = Ticker(using, self.queues) if tick else None
         self._wake = threading.Event()
+        self._enough = threading.Event()
         self._stopping = threading.Event()
         self._loop: threading.Thread | None = None
 
@@ -126,6 +135,7 @@ class Runner:
 
     def _hear(self, queue: str) -> None:
         if queue in self.queues:
+            self._enough.set()
             self._wake.set()
 
     def _expect(self, seconds: float) -> None:
@@ -135,12 +145,15 @@ class Runner:
     def _freed(self, crew: Crew) -> None:
         # Only if the last claim left work behind; otherwise nothing is gained by asking again.
         if crew.hungry:
+            if crew.free >= crew.worth:
+                self._enough.set()
             self._wake.set()
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._wake.clear()
+                self._enough.clear()
                 while self._claim_all() and not self._stopping.is_set():
                     continue
             except (DatabaseError, InterfaceError):
@@ -148,6 +161,8 @@ class Runner:
                 connections[self._using].close()
                 self._stopping.wait(1.0)
             self._wake.wait(POLL_SECONDS)
+            if self._threads.hungry or self._tasks.hungry:
+                self._enough.wait(GATHER_SECONDS)
         connections.close_all()
 
     def _claim_all(self) -> bool:
@@ -166,11 +181,17 @@ class Runner:
                 crew.hungry = True
                 return False
             claimed = self._claim_queue(queue, limit, which)
-            for run in claimed:
-                crew.execute(run)
+            if claimed:
+                crew.execute(self._load(claimed))
             more = more or len(claimed) == limit
         crew.hungry = more
         return more and crew.free > 0
+
+    def _load(self, claimed: list[Claimed]) -> list[Taken]:
+        """Load the memos of the resumed ones among several runs in one query."""
+        resumed = [run.id for run in claimed if not run.fresh]
+        memos = load_memos_of(self._using, resumed) if len(resumed) > 1 else {}
+        return [(run, memos.get(run.id)) for run in claimed]
 
     def _claim_queue(self, queue: str, limit: int, which: dict[str, Any]) -> list[Claimed]:
         return claim_runs(

@@ -16,7 +16,6 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -167,8 +166,11 @@ class AsyncDriver:
         return [task for task in self.tasks - self.waiting_tasks if not task.done()]
 
     async def _drive(self, call: Call) -> Any:
-        with closing(run_tool(self._part, call)) as tool:
+        tool = run_tool(self._part, call)
+        try:
             return await self._run(tool)
+        finally:
+            tool.close()
 
     async def _run(self, tool: Tool) -> Any:
         answer: Any = None

@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..define.context import current_context
-from ..store.base import Claimed
+from ..store.base import Claimed, Memo
 from .adrive import Ask, AsyncDriver
 from .conclude import aconclude, conclude
 from .errand import hand_over
-from .execute import build_context, prepare
+from .execute import build_context, prepare, prepare_at_once
 from .interrupts import Released, Suspended
 from .invoke import no_exits
 from .keeper import keeper
@@ -35,11 +35,21 @@ CANCEL_SECONDS = 5.0
 CANCEL_TIMES = 100
 
 
-async def aexecute_run(using: str, claimed: Claimed, ask: Ask, *, grouped: bool, lend: bool = False) -> None:
-    """Execute a claimed run on this event loop until it ends or has to wait."""
+async def aexecute_run(
+    using: str,
+    claimed: Claimed,
+    ask: Ask,
+    *,
+    grouped: bool,
+    lend: bool = False,
+    memos: list[Memo] | None = None,
+) -> None:
+    """Execute a claimed run on this event loop until it ends or has to wait; see ``execute_run``."""
     current: Claimed | None = claimed
     while current is not None:
-        part = await ask(_prepare, using, current, current is not claimed)
+        part = prepare_at_once(using, current, memos) if current is claimed else None
+        if part is None:
+            part = await ask(_prepare, using, current, current is not claimed)
         current = await _execute_slice(part, ask, grouped, lend) if part is not None else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.db import connections
 
 from ..store.base import StepWrite
 from ..store.checkpoint import Key, read_step, write_steps
-from .desk import Desk
+from .desk import Desk, forget_in_child
 from .interrupts import LeaseLost
 
 Recorded = tuple[str, str | None, str | None]
@@ -27,7 +26,8 @@ def make_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
     return Desk(lambda steps: write_steps(using, steps, relaxed), read_key)
 
 
-_desks: dict[tuple[int, str, bool], Desk[StepWrite]] = {}
+_desks: dict[tuple[str, bool], Desk[StepWrite]] = {}
+forget_in_child(_desks)
 
 
 def get_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
@@ -35,7 +35,7 @@ def get_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
 
     Relaxed checkpoints have a desk of their own, so that none of the others is committed with them.
     """
-    key = (os.getpid(), using, relaxed)
+    key = (using, relaxed)
     desk = _desks.get(key)
     return desk if desk is not None else _desks.setdefault(key, make_desk(using, relaxed))
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
@@ -29,12 +30,19 @@ logger = logging.getLogger("durable_django.execute")
 class Ticket(Generic[T]):
     """One write that waits for its commit."""
 
-    __slots__ = ("done", "error", "item", "lead", "wake", "written")
+    __slots__ = ("done", "error", "future", "item", "lead", "wake", "written")
 
-    def __init__(self, item: T, wake: Callable[[], object], lead: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        item: T,
+        wake: Callable[[], object],
+        lead: Callable[[], None],
+        future: asyncio.Future[None] | None = None,
+    ) -> None:
         self.item = item
         self.wake = wake
         self.lead = lead
+        self.future = future
         self.written = False
         self.done = False
         self.error: Exception | None = None
@@ -73,10 +81,8 @@ class Desk(Generic[T]):
 
     async def awrite(self, item: T) -> bool:
         """Commit an item from an event loop; a thread of the desk's own does the work."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        settle = functools.partial(loop.call_soon_threadsafe, _settle_future, future)
-        ticket = Ticket(item, settle, self._start_leader)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ticket = Ticket(item, _nothing, self._start_leader, future)
         if self._join(ticket):
             self._start_leader()
         await future
@@ -103,9 +109,7 @@ class Desk(Generic[T]):
             raise
         finally:
             self._hand_over()
-            for ticket in batch:
-                ticket.done = True
-                wake(ticket)
+            _wake_all(batch)
 
     def _commit(self, batch: list[Ticket[T]]) -> None:
         try:
@@ -139,18 +143,43 @@ class Desk(Generic[T]):
             self._lead()
 
 
+def forget_in_child(desks: dict[Any, Any]) -> None:
+    """Let a forked child make desks of its own: the threads of these are its parent's."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=desks.clear)
+
+
 def _fail(batch: list[Ticket[T]], error: Exception) -> None:
     for ticket in batch:
         ticket.error = error
 
 
-def wake(ticket: Ticket[T]) -> None:
+def _nothing() -> None:
+    """Wake nobody: the loop settles the future of the ticket."""
+
+
+def _wake_all(batch: list[Ticket[T]]) -> None:
+    """Wake the threads one by one, and each event loop once for all of its coroutines."""
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for ticket in batch:
+        ticket.done = True
+        if ticket.future is None:
+            wake(ticket.wake)
+        else:
+            loops.setdefault(ticket.future.get_loop(), []).append(ticket.future)
+    for loop, futures in loops.items():
+        wake(functools.partial(loop.call_soon_threadsafe, _settle, futures))
+
+
+def wake(tell: Callable[[], object]) -> None:
+    """Tell a writer that its commit is over, if it is still there to hear it."""
     try:
-        ticket.wake()
+        tell()
     except RuntimeError:
         logger.info("the event loop that waited for a checkpoint is closed")
 
 
-def _settle_future(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _settle(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from ..define.calls import Call
@@ -49,17 +48,25 @@ class Driver:
     def perform(self, call: Call) -> Any:
         """Carry out a step and return its value."""
         refuse_nested(call.name)
-        with self._leaving():
+        scope = self._enter()
+        try:
             self._refuse_in_transaction(call.name)
             return self._drive(call)
+        except Interrupt as interrupt:
+            self._leave(scope, interrupt)
+            raise
 
     def parallel(self, branches: Sequence[Any], mode: str, where: str) -> Any:
         """Run branches side by side and return their values as a tuple."""
         refuse_nested("parallel")
-        with self._leaving() as scope:
+        scope = self._enter()
+        try:
             listed = check_group(branches, mode, where)
             scopes = scope.split(len(listed), remote=where == "workers")
             return join(run_branches(self._part.using, listed, scopes, lambda: self._left))
+        except Interrupt as interrupt:
+            self._leave(scope, interrupt)
+            raise
 
     def _refuse_in_transaction(self, name: str) -> None:
         # What the step writes could be rolled back by the workflow's own block, and replayed differently.
@@ -67,32 +74,31 @@ class Driver:
         if read_depth(self._part.using) > own:
             raise Fatal(StepInTransaction(step=name))
 
-    @contextmanager
-    def _leaving(self) -> Iterator[Scope]:
+    def _enter(self) -> Scope:
         scope = _find_scope()
         left = self._left or scope.left
         if left is not None:
             raise left
-        try:
-            yield scope
-        except Suspended as suspended:
-            # Only this branch waits; the others go on.
-            scope.left = suspended
-            if scope is self._root:
-                self._left = suspended
-            raise
-        except Interrupt as interrupt:
+        return scope
+
+    def _leave(self, scope: Scope, interrupt: Interrupt) -> None:
+        if not isinstance(interrupt, Suspended):
             self._left = interrupt if self._left is None else combine([self._left, interrupt])
-            raise
+            return
+        # Only this branch waits; the others go on.
+        scope.left = interrupt
+        if scope is self._root:
+            self._left = interrupt
 
     def _drive(self, call: Call) -> Any:
-        with closing(run_tool(self._part, call)) as tool:
-            return self._run(tool)
+        return self.finish(run_tool(self._part, call))
 
     def finish(self, tool: Tool) -> Any:
-        """Carry out an errand to its end, here."""
-        with closing(tool):
+        """Carry out a tool, or an errand, to its end, here."""
+        try:
             return self._run(tool)
+        finally:
+            tool.close()
 
     def _run(self, tool: Tool) -> Any:
         answer: Any = None

@@ -1,5 +1,7 @@
 """What a step tool asks of its driver. The tools are generators that yield these, so that ``def`` and
 ``async def`` workflows share every rule and differ only in how an effect is carried out.
+
+See Note [Values of the hot path are not frozen].
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from .interrupts import StoreFailed
 from .pending import Errand, Pending
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invoke:
     """Call the user's function within ``frame``; its exceptions come back into the tool."""
 
@@ -23,7 +25,7 @@ class Invoke:
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InvokeAtomic:
     """Call the user's function and write what ``encode`` makes of its result in one transaction."""
 
@@ -32,7 +34,7 @@ class InvokeAtomic:
     encode: Callable[[Any], StepWrite]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
     """Call a function of ours that awaits an answer from outside; its exceptions come back into the tool.
 
@@ -43,14 +45,14 @@ class Exchange:
     again: Errand
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Write:
     """Write a checkpoint; gives the Recorded that is stored afterwards."""
 
     step: StepWrite
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Do:
     """Call a function of ours that talks to the database."""
 
@@ -58,7 +60,7 @@ class Do:
     args: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Suspend:
     """Wait; in this slice the branch does not go on."""
 

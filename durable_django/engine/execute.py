@@ -19,16 +19,18 @@ from ..conf import settings
 from ..define.context import Context, current_context
 from ..define.workflow import Workflow
 from ..exceptions import RunQuarantined
-from ..store.base import Claimed
+from ..store.base import Claimed, Memo
 from ..store.load import load_memos
 from .conclude import conclude, fail_run, park_without_code
 from .drive import Driver
 from .errand import hand_over
+from .find_hooks import find_hooks
 from .interrupts import Interrupt
 from .invoke import no_exits, restored_connections
 from .keeper import keeper
 from .logger import ReplayAwareLogger
 from .outcome import Errored, Left, Outcome, Returned
+from .remote import ORIGIN as STEP_ORIGIN
 from .remote import cancel_unasked, find_workflow
 from .scope import current_scope
 from .slice import Slice
@@ -37,10 +39,11 @@ from .watch import close_slice, open_slice
 logger = logging.getLogger("durable_django.execute")
 
 
-def execute_run(using: str, claimed: Claimed, *, lend: bool = False) -> None:
+def execute_run(using: str, claimed: Claimed, *, lend: bool = False, memos: list[Memo] | None = None) -> None:
     """Execute a claimed run on this thread until it ends or has to wait.
 
     With ``lend`` it also leaves the thread while it awaits an answer from outside; see errand.py.
+    ``memos`` are those of the run, if they were loaded since it was claimed.
     """
     workflow = find_workflow(claimed.workflow)
     if workflow is not None and workflow.is_async:
@@ -51,11 +54,24 @@ def execute_run(using: str, claimed: Claimed, *, lend: bool = False) -> None:
         return
     current: Claimed | None = claimed
     while current is not None:
-        part = prepare(using, current, again=current is not claimed)
-        current = _execute_slice(part, lend) if part is not None else None
+        part = prepare(using, current, again=current is not claimed, memos=memos)
+        current, memos = _execute_slice(part, lend) if part is not None else None, None
 
 
-def prepare(using: str, claimed: Claimed, *, again: bool = False) -> Slice | None:
+def prepare_at_once(using: str, claimed: Claimed, memos: list[Memo] | None) -> Slice | None:
+    """Return the slice if that takes neither the store nor a hook of the project's."""
+    workflow = find_workflow(claimed.workflow)
+    if workflow is None or claimed.crash_count > settings.CRASH_LIMIT or claimed.origin == STEP_ORIGIN:
+        return None
+    known = [] if memos is None and claimed.fresh else memos
+    if known is None or find_hooks(workflow):
+        return None
+    return Slice(using, claimed, workflow, known)
+
+
+def prepare(
+    using: str, claimed: Claimed, *, again: bool = False, memos: list[Memo] | None = None
+) -> Slice | None:
     """Return the slice with all that the run remembers, or None if the run cannot be executed here."""
     workflow = find_workflow(claimed.workflow)
     if workflow is None:
@@ -66,7 +82,8 @@ def prepare(using: str, claimed: Claimed, *, again: bool = False) -> Slice | Non
         return None
     if cancel_unasked(using, claimed):
         return None
-    memos = [] if claimed.fresh and not again else load_memos(using, claimed.id)
+    if memos is None:
+        memos = [] if claimed.fresh and not again else load_memos(using, claimed.id)
     part = Slice(using, claimed, workflow, memos)
     error = open_slice(part) if part.hooks else None
     if error is None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-
 from django.db import connections
 
 from ..store.base import Finish
 from ..store.finish import finish_runs
-from .desk import Desk
+from .desk import Desk, forget_in_child
 
-_desks: dict[tuple[int, str], Desk[Finish]] = {}
+_desks: dict[str, Desk[Finish]] = {}
+forget_in_child(_desks)
 
 
 def get_finish_desk(using: str) -> Desk[Finish]:
     """Return this process's desk for the ends of runs; a forked child has its own."""
-    key = (os.getpid(), using)
-    desk = _desks.get(key)
+    desk = _desks.get(using)
     if desk is None:
         made: Desk[Finish] = Desk(lambda ends: finish_runs(using, ends), lambda end: end.run_id)
-        desk = _desks.setdefault(key, made)
+        desk = _desks.setdefault(using, made)
     return desk
 
 

@@ -14,23 +14,30 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import StepTimeout
+from ..ids import derive_id
 
 QUERY_CANCELED = "57014"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """One attempt of one step. ``timeout`` is in seconds and counts from ``began``."""
 
+    run_id: UUID
     step: str
-    key: str
+    index: int
     timeout: float | None = None
     began: float = field(default_factory=time.monotonic)
+
+    def make_key(self) -> str:
+        """Return the idempotency key of the step for services outside."""
+        return str(derive_id("step", self.run_id, self.step, self.index))
 
     def start(self) -> Frame:
         """Return the same frame with the clock set back; the wait for a free thread does not count."""
@@ -62,6 +69,8 @@ async def await_within(frame: Frame, result: Awaitable[Any]) -> Any:
     Raises:
         StepTimeout: The deadline passed.
     """
+    if frame.timeout is None:
+        return await result
     try:
         async with asyncio.timeout(frame.left) as scope:
             value = await result

@@ -37,9 +37,35 @@ _current: ContextVar[_Guard | None] = ContextVar("durable_django_step", default=
 
 
 class _Guard:
-    def __init__(self, name: str) -> None:
+    """Marks the enclosed code as the function of a step, which may ask for its key.
+
+    Raises:
+        StepNested: It called a step, whatever it made of the interrupt.
+        ExitRaised: It raised what is meant to end a process; see ``no_exits`` for ``ctrl_c``.
+    """
+
+    # Not a generator function: one of these is entered for every step.
+    __slots__ = ("_ctrl_c", "_frame", "_key_token", "_token", "error", "name")
+
+    def __init__(self, name: str, frame: Frame, ctrl_c: bool = False) -> None:
         self.name = name
         self.error: StepNested | None = None
+        self._frame = frame
+        self._ctrl_c = ctrl_c
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self)
+        self._key_token = current_key.set(self._frame.make_key)
+
+    def __exit__(self, kind: object, raised: BaseException | None, trace: object) -> None:
+        current_key.reset(self._key_token)
+        _current.reset(self._token)
+        if isinstance(raised, NestedStep):
+            raise raised.error from None
+        if raised is None and self.error is not None:
+            raise self.error
+        if raised is not None:
+            refuse_exit(raised, f"step {self.name!r}", self._ctrl_c)
 
 
 def current_step() -> str:
@@ -60,28 +86,6 @@ def refuse_nested(name: str) -> None:
         raise NestedStep(guard.error)
 
 
-@contextmanager
-def guarded(call: RunCall, frame: Frame, *, ctrl_c: bool = False) -> Iterator[None]:
-    """Mark the enclosed code as the function of a step, which may ask for its key.
-
-    Raises:
-        StepNested: It called a step, whatever it made of the interrupt.
-    """
-    guard = _Guard(call.name)
-    token = _current.set(guard)
-    key_token = current_key.set(frame.key)
-    try:
-        with no_exits(f"step {call.name!r}", ctrl_c=ctrl_c):
-            yield
-    except NestedStep as nested:
-        raise nested.error from None
-    finally:
-        current_key.reset(key_token)
-        _current.reset(token)
-    if guard.error is not None:
-        raise guard.error
-
-
 def call_function(call: RunCall, frame: Frame) -> Any:
     """Call a plain function, or run a coroutine function to its end.
 
@@ -91,7 +95,7 @@ def call_function(call: RunCall, frame: Frame) -> Any:
     started = frame.start()
     if inspect.iscoroutinefunction(call.function):
         return async_to_sync(acall_function)(call, started)
-    with guarded(call, started):
+    with _Guard(call.name, started):
         value = call.function(*call.args, **call.kwargs)
         started.check()
         return value
@@ -103,7 +107,7 @@ async def acall_function(call: RunCall, frame: Frame, *, ctrl_c: bool = False) -
     Raises:
         StepTimeout: It took longer than the timeout of the step.
     """
-    with guarded(call, frame, ctrl_c=ctrl_c):
+    with _Guard(call.name, frame, ctrl_c):
         return await await_within(frame, call.function(*call.args, **call.kwargs))
 
 
@@ -149,15 +153,17 @@ def _is_conflict(using: str, error: OperationalError) -> bool:
     return not connections[using].in_atomic_block and state in ("40001", "40P01")
 
 
-@contextmanager
-def restored_connections() -> Iterator[None]:
+class restored_connections:  # noqa: N801  used like a function
     """Close what the enclosed code left in a transaction that it did not end; the next write starts clean."""
-    before = {each.alias: _depth(each) for each in connections.all(initialized_only=True)}
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = {each.alias: _depth(each) for each in connections.all(initialized_only=True)}
+
+    def __exit__(self, kind: object, raised: BaseException | None, trace: object) -> None:
         for connection in connections.all(initialized_only=True):
-            _restore(connection, before.get(connection.alias, 0))
+            _restore(connection, self._before.get(connection.alias, 0))
 
 
 def _restore(connection: BaseDatabaseWrapper, depth: int) -> None:
@@ -188,12 +194,20 @@ def no_exits(where: str, *, ctrl_c: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (Exception, Interrupt, GeneratorExit):
-        raise
     except BaseException as error:
-        if _is_meant(error, ctrl_c):
-            raise
-        raise ExitRaised(where=where, name=read_name(error), said=read_message(error)) from error
+        refuse_exit(error, where, ctrl_c)
+        raise
+
+
+def refuse_exit(error: BaseException, where: str, ctrl_c: bool) -> None:
+    """Raise instead of an exception that is meant to end a process.
+
+    Raises:
+        ExitRaised: ``error`` is such a one.
+    """
+    if isinstance(error, (Exception, Interrupt, GeneratorExit)) or _is_meant(error, ctrl_c):
+        return
+    raise ExitRaised(where=where, name=read_name(error), said=read_message(error)) from error
 
 
 def _is_meant(error: BaseException, ctrl_c: bool) -> bool:

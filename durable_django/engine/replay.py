@@ -17,7 +17,7 @@ from .unread import Unread
 NAME_LENGTH = 255
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
     """The place of one call: its name, how often the name was used before, and the memo if there is one."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 from ..conf import settings
@@ -25,7 +26,10 @@ OWNED_FOR = 0.25
 
 
 class Slice:
-    """The state of one execution; ``lost`` and ``stopping`` are set from outside."""
+    """The state of one execution; ``lost`` and ``stopping`` are set from outside.
+
+    ``relaxed`` says that checkpoints may commit without waiting for the disk.
+    """
 
     def __init__(self, using: str, claimed: Claimed, workflow: Workflow[Any, Any], memos: list[Memo]) -> None:
         self.using = using
@@ -35,6 +39,8 @@ class Slice:
         self.stored_event = read_event(claimed.event)
         self.event = self.stored_event
         self.begun = False
+        self.output_limit: int = settings.STEP_OUTPUT_BYTES
+        self.relaxed = workflow.durability == "relaxed"
         self.replay = Replay(
             memos,
             run=str(claimed.id),
@@ -59,11 +65,6 @@ class Slice:
         return self.claimed.attempt
 
     @property
-    def relaxed(self) -> bool:
-        """Tell whether checkpoints may commit without waiting for the disk."""
-        return self.workflow.durability == "relaxed"
-
-    @property
     def replaying(self) -> bool:
         """Tell whether the calling code has run in an earlier slice.
 
@@ -78,6 +79,11 @@ class Slice:
         return RetryPolicy(
             settings.RETRIES if own is None else own, self.workflow.backoff if backoff is None else backoff
         )
+
+    @cached_property
+    def own_policy(self) -> RetryPolicy:
+        """The retry policy of the workflow."""
+        return self.policy()
 
     def confirm(self) -> None:
         """Note that a fenced write has just gone through."""

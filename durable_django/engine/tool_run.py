@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..clock import read_now
-from ..conf import settings
 from ..define.calls import RunCall, TriedCall, WrapCall
 from ..exceptions import DurableError, OutputTooLarge, RetryAfterError, StepUsage
-from ..ids import derive_id
 from ..store.base import AttemptWrite, StepWrite
 from ..store.failure import write_failure
 from .codec import encode, encode_output
@@ -63,7 +61,7 @@ def run_function(part: Slice, call: RunCall, slot: Slot) -> Tool:
 
 def build_encoder(part: Slice, call: TriedCall, slot: Slot, began: float) -> Callable[[Any], StepWrite]:
     def build(value: Any) -> StepWrite:
-        output = encode_value(call, value)
+        output = encode_value(call, value, part.output_limit)
         seconds = time.monotonic() - began
         attempt = slot.memo.attempt if slot.memo else 0
         return build_step(part, slot, call.kind, "completed", output=output, attempt=attempt, seconds=seconds)
@@ -71,7 +69,7 @@ def build_encoder(part: Slice, call: TriedCall, slot: Slot, began: float) -> Cal
     return build
 
 
-def encode_value(call: TriedCall, value: Any) -> str:
+def encode_value(call: TriedCall, value: Any, limit: int) -> str:
     """Return the memo of a step's result.
 
     Raises:
@@ -84,8 +82,8 @@ def encode_value(call: TriedCall, value: Any) -> str:
         output = encode(value, what=what)
     else:
         output = encode_output(value, getattr(call, "output_type", None), what=what)
-    if len(output) > settings.STEP_OUTPUT_BYTES:
-        raise OutputTooLarge(what=what, size=len(output), limit=settings.STEP_OUTPUT_BYTES)
+    if len(output) > limit:
+        raise OutputTooLarge(what=what, size=len(output), limit=limit)
     return output
 
 
@@ -100,8 +98,7 @@ def show_input(call: WrapCall) -> Any:
 
 
 def _build_frame(part: Slice, call: RunCall, slot: Slot) -> Frame:
-    key = str(derive_id("step", part.claimed.id, slot.name, slot.index))
-    return Frame(step=slot.name, key=key, timeout=read_timeout(call.name, call.timeout))
+    return Frame(part.claimed.id, slot.name, slot.index, read_timeout(call.name, call.timeout))
 
 
 def read_timeout(name: str, timeout: Any) -> float | None:
@@ -125,6 +122,8 @@ def read_policy(part: Slice, call: TriedCall) -> RetryPolicy:
         Fatal: Its options cannot work.
     """
     try:
+        if call.retries is None and call.backoff is None:
+            return part.own_policy
         return part.policy(call.retries, call.backoff)
     except DurableError as error:
         raise Fatal(error) from error

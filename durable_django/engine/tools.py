@@ -59,7 +59,7 @@ def run_tool(part: Slice, call: Call) -> Tool:
         child = plan_remote(part, call, slot)
         if child is not None:
             return (yield from run_elsewhere(part, call, slot, child))
-    return (yield from _find_tool(call)(part, call, slot))
+    return (yield from (_tools or _load_tools())[type(call)](part, call, slot))
 
 
 _WAITS_FOR = {
@@ -82,7 +82,11 @@ def _read_pending(call: Call, memo: Memo) -> Pending:
     return Pending(waits_for=_WAITS_FOR[memo.status, memo.kind], wake_in=wake_in)
 
 
-def _find_tool(call: Call) -> Callable[[Slice, Any, Slot], Tool]:
+_tools: dict[type[Call], Callable[[Slice, Any, Slot], Tool]] = {}
+
+
+def _load_tools() -> dict[type[Call], Callable[[Slice, Any, Slot], Tool]]:
+    """Return the tool of each call; each is built from what stands in this file, so they are found late."""
     from .tool_exchange import await_answer
     from .tool_invoke import invoke
     from .tool_run import run_function
@@ -90,7 +94,7 @@ def _find_tool(call: Call) -> Callable[[Slice, Any, Slot], Tool]:
     from .tool_sleep import sleep
     from .tool_wait import wait
 
-    tools: dict[type[Call], Callable[[Slice, Any, Slot], Tool]] = {
+    known: dict[type[Call], Callable[[Slice, Any, Slot], Tool]] = {
         RunCall: run_function,
         SleepCall: sleep,
         EventCall: wait,
@@ -103,7 +107,8 @@ def _find_tool(call: Call) -> Callable[[Slice, Any, Slot], Tool]:
         InferCall: await_answer,
         WrapCall: run_function,
     }
-    return tools[type(call)]
+    _tools.update(known)
+    return _tools
 
 
 def read_stored(part: Slice, call: Call, name: str, index: int, recorded: Recorded) -> Any:

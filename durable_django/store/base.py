@@ -77,7 +77,9 @@ class Claimed:
         return self.token == 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Note [Values of the hot path are not frozen]: a frozen dataclass assigns each field through
+# object.__setattr__, which makes one of a step's dozen fields cost more than its INSERT costs us.
+@dataclass(slots=True, kw_only=True)
 class Memo:
     """A stored step; ``due`` says whether ``ready_at`` has passed by the database's clock."""
 
@@ -92,7 +94,7 @@ class Memo:
     ready_in: float | None  # seconds from now; None: no date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepWrite:
     """A step to be stored. ``ready_in`` counts from the database's now; ``ready_at`` is absolute."""
 

@@ -18,12 +18,15 @@ Note [A relaxed checkpoint does not wait for the disk]
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
+from .arrays import write_columns, write_ids
 from .base import RUN, STEP, StepWrite, adapt_id, adapt_time, cursor, is_postgres, read_id, writing
+from .prepared import Statement
 from .retrying import repeatable
 
 Key = tuple[UUID, str, int]
@@ -67,14 +70,14 @@ def item_sql() -> str:
     return f"item AS (SELECT * FROM unnest({arrays}) AS item({_ITEM_COLUMNS}, ready_at))"
 
 
-def item_params(items: Sequence[StepWrite]) -> list[Any]:
+def item_params(items: Sequence[StepWrite]) -> list[str]:
     """Return the columns of the steps as arrays, in the order of ``item_sql``."""
     rows = [
         (i.run_id, i.token, i.name, i.index, i.kind, i.status, i.output, i.error)
         + (i.attempt, i.seconds, i.ready_in, i.ready_at)
         for i in items
     ]
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(12)]
+    return write_columns((*_ITEM_TYPES, "timestamptz"), rows)
 
 
 def insert_sql(source: str) -> str:
@@ -91,15 +94,43 @@ def insert_sql(source: str) -> str:
 
 
 def _write_postgres(using: str, items: Sequence[StepWrite], relaxed: bool) -> set[Key]:
-    relax = ", set_config('synchronous_commit', 'off', true)" if relaxed else ""
     with cursor(using) as handle:
+        if len(items) == 1:
+            _one_statement(now_sql("postgresql"), relaxed).execute(using, handle, _one_params(items[0]))
+            return {_key(items[0])} if handle.rowcount else set()
         handle.execute(
             f"WITH {item_sql()}, owned AS MATERIALIZED (SELECT id, token FROM {RUN} "
-            "WHERE id = ANY(%s) AND status = 'running' ORDER BY id FOR SHARE) "
-            f'{insert_sql("owned")} RETURNING run_id, name, "index"{relax}',
-            [*item_params(items), [item.run_id for item in items]],
+            "WHERE id = ANY(%s::uuid[]) AND status = 'running' ORDER BY id FOR SHARE) "
+            f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}',
+            [*item_params(items), write_ids({item.run_id for item in items})],
         )
+        if handle.rowcount == len(items):
+            return set(map(_key, items))
         return {(read_id(row[0]), row[1], row[2]) for row in handle.fetchall()}
+
+
+def _relax(relaxed: bool) -> str:
+    return ", set_config('synchronous_commit', 'off', true)" if relaxed else ""
+
+
+@functools.lru_cache(maxsize=8)
+def _one_statement(now: str, relaxed: bool) -> Statement:
+    """Return the statement of ``_write_postgres`` for a single step; ``now`` differs in tests only."""
+    return Statement(
+        f"INSERT INTO {STEP} ({COLUMNS}) SELECT owned.id, %s::text, %s::bigint, %s::text, "
+        "i.status, %s::text, %s::text, %s::smallint, owned.token, "
+        f"COALESCE(%s::timestamptz, {later_sql('postgresql', '%s')}), {later_sql('postgresql', '%s')}, "
+        f"CASE WHEN i.status IN ('completed', 'failed') THEN {now} END "
+        f"FROM (SELECT id, token FROM {RUN} WHERE id = %s::uuid AND token = %s::bigint "
+        "AND status = 'running' FOR SHARE) owned, (SELECT %s::text AS status) i "
+        f"{REPLACE} RETURNING run_id{_relax(relaxed)}",
+        f"INSERT INTO {STEP}",
+    )
+
+
+def _one_params(i: StepWrite) -> list[Any]:
+    place = [i.name, i.index, i.kind, i.output, i.error, i.attempt, i.ready_at, i.ready_in, -i.seconds]
+    return [*place, i.run_id, i.token, i.status]
 
 
 def _write_sqlite(using: str, items: Sequence[StepWrite]) -> set[Key]:

@@ -14,7 +14,7 @@ from django.db import DataError, OperationalError, connections
 
 from durable_django import workflow
 from durable_django.engine.checkpoint import make_desk
-from durable_django.engine.desk import Desk, Ticket, wake
+from durable_django.engine.desk import Desk, Ticket
 from durable_django.models import Run, Step
 from durable_django.store.base import StepWrite
 from durable_django.store.claim import claim_runs
@@ -201,9 +201,14 @@ def test_a_loop_that_closed_does_not_hold_up_the_others(desk: Desk[StepWrite], r
     def closed() -> None:
         raise RuntimeError("Event loop is closed")
 
-    ticket = Ticket(build(runs[0]), closed, closed)
-    assert desk._join(ticket)
-    wake(ticket)
+    loop = asyncio.new_event_loop()
+    tickets = [
+        Ticket(build(runs[0]), closed, closed),
+        Ticket(build(runs[2]), closed, closed, loop.create_future()),
+    ]
+    assert desk._join(tickets[0])
+    assert not desk._join(tickets[1])
+    loop.close()
     desk._lead()
-    assert ticket.done
+    assert all(ticket.done for ticket in tickets)
     assert write_from_threads(desk, [build(runs[1])]) == [True]

@@ -6,29 +6,26 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..conf import settings
-from ..define.registry import registry
-from ..define.timeouts import NO_TIMEOUTS
-from ..ids import new_id
 from ..models import RunResult
 from ..models.run import ENDED
-from ..store.event import StartRow, start_runs
 from .alias import get_alias
 from .cancel import end_cancelled
 from .handle import RunHandle
 from .nudge import Nudge
 from .operate import UNCHANGED, audit, lock, refuse
 from .operate_events import invoke_workflow, resend_event, send_as
+from .operate_rerun import StepRef, rerun
 from .operate_runs import supply_step, wake_run
 from .operate_waits import extend_wait, resolve_wait, time_out_wait
 from .plan_event import EventPlan, plan_event
-from .reopen import rearm, reopen
+from .reopen import reopen
 from .start import nudge_after_commit
 from .status import requeue_ended
 
 __all__ = [
     "UNCHANGED",
     "EventPlan",
+    "StepRef",
     "cancel_run",
     "delete_run",
     "extend_wait",
@@ -79,37 +76,6 @@ def retry_run(run_id: UUID | str, *, actor: str, reason: str = "", using: str | 
         audit(using, actor, "retry", run, reason, "queued")
         nudge_after_commit(using, [Nudge(run.id, run.workflow, run.queue)])
     return RunHandle(run.id, using=using)
-
-
-def rerun(run_id: UUID | str, *, actor: str, reason: str = "", using: str | None = None) -> RunHandle:
-    """Start a new run of the same workflow with the same event.
-
-    Raises:
-        RunNotFound: It is not stored.
-    """
-    using = using or get_alias()
-    with transaction.atomic(using=using):
-        run = lock(using, run_id)
-        workflow = registry.find(run.workflow)
-        limits = (workflow.timeouts if workflow else None) or NO_TIMEOUTS
-        start = StartRow(
-            id=new_id(),
-            workflow=run.workflow,
-            event_id=run.event_id,
-            start_key=None,
-            key=run.key,
-            origin="rerun",
-            queue=run.queue,
-            rerun_of=run.id,
-            version=workflow.version if workflow else "",
-            start_within=limits.start_seconds,
-            finish_within=limits.finish_seconds,
-        )
-        routed = start_runs(using, [], [start], renudge=settings.RENUDGE_SECONDS)
-        rearm(using, run, start.id)
-        audit(using, actor, "rerun", run, reason, f"started {start.id}")
-        nudge_after_commit(using, [Nudge(*each) for each in routed.started])
-    return RunHandle(start.id, using=using)
 
 
 def delete_run(run_id: UUID | str, *, actor: str, reason: str = "", using: str | None = None) -> None:

@@ -53,6 +53,10 @@ def run_tool(part: Slice, call: Call) -> Tool:
         raise Released
     if memo is not None and not memo.due:
         yield Suspend(_read_pending(call, memo))
+    if memo is not None and memo.input is not None:
+        from .step_input import use_input
+
+        call = use_input(part, call, slot)
     if memo is None and current_scope.get().remote and type(call) is RunCall:
         from .remote import plan_remote, run_elsewhere
 

@@ -81,7 +81,10 @@ class Claimed:
 # object.__setattr__, which makes one of a step's dozen fields cost more than its INSERT costs us.
 @dataclass(slots=True, kw_only=True)
 class Memo:
-    """A stored step; ``due`` says whether ``ready_at`` has passed by the database's clock."""
+    """A stored step; ``due`` says whether ``ready_at`` has passed by the database's clock.
+
+    ``input`` is what an operator gave in place of the arguments that the code gives.
+    """
 
     name: str
     index: int
@@ -92,6 +95,7 @@ class Memo:
     attempt: int
     due: bool
     ready_in: float | None  # seconds from now; None: no date
+    input: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

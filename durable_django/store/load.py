@@ -44,7 +44,7 @@ def _select_sql(using: str) -> str:
         else f"((julianday(ready_at) - julianday({now})) * 86400.0)"
     )
     return (
-        f'SELECT name, "index", kind, status, output, error, attempt, ready_at <= {now}, {left}, run_id '
+        f'SELECT name, "index", kind, status, output, error, attempt, ready_at <= {now}, {left}, run_id, input '
         f"FROM {STEP}"
     )
 
@@ -70,6 +70,7 @@ def _read(row: Any) -> Memo:
         attempt=row[6],
         due=bool(row[7]) if row[7] is not None else True,
         ready_in=float(row[8]) if row[8] is not None else None,
+        input=row[10],
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -27,10 +27,13 @@ from .operation_routes import list_run_operations
 from .overview import show_overview
 from .permits import may
 from .render import NOTHING, show_moment, show_state
+from .run_details import DetailFilter
 from .run_filters import RangeFilter, StateFilter
 from .run_list import RunChangeList
 from .run_operations import deny
 from .run_page import show_fragment, show_run
+from .run_routes import build_context, list_routes
+from .run_search import choose_runs, read_search
 
 
 @admin.register(Run)
@@ -63,8 +66,10 @@ class RunAdmin(ReadOnlyAdmin):
         "started_at",
         "ended_at",
     )
-    list_filter = (StateFilter, RangeFilter, WorkflowFilter)
-    search_help_text = _("A full run id, event id or key")
+    list_filter = (StateFilter, RangeFilter, WorkflowFilter, DetailFilter)
+    search_help_text = _(
+        "A full run id, event id or key; key* for its beginning; input.customer.id=42 for a payload"
+    )
     actions = list(ACTIONS)
 
     def get_urls(self) -> list[URLPattern]:
@@ -75,11 +80,11 @@ class RunAdmin(ReadOnlyAdmin):
         # Not through admin_view, which would answer a lost login with a page instead of 401.
         live = _by_text(partial(show_fragment, self))
         own.append(path("<uuid:key>/live/", live, name="durable_django_run_live"))
-        return own + super().get_urls()
+        return [*own, *list_routes(self), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunChangeList]:
         """Return the list by pages of keys."""
-        return RunChangeList
+        return getattr(request, "durable_list", RunChangeList)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Refuse, and note, an action that the user may not take; Django would say that none was chosen."""
@@ -87,7 +92,7 @@ class RunAdmin(ReadOnlyAdmin):
         if verb in ("cancel", "retry", "rerun", "delete") and not may(request, verb):
             deny(request, verb, None)
             raise PermissionDenied
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, {**(extra_context or {}), **build_context(self, request)})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -98,16 +103,9 @@ class RunAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by run id, event id or key, each whole, which indexes answer."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(key=term, key__gt="")
-        try:
-            found = UUID(term)
-        except ValueError:
-            return queryset.filter(wanted), False
-        return queryset.filter(wanted | Q(pk=found) | Q(event_id=found)), False
+        """Find by run id, event id or key, which indexes answer, or by a value of the input."""
+        search = read_search(search_term)
+        return (queryset if search is None else queryset.filter(choose_runs(queryset.db, search))), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let those with the permission delete runs that have ended."""

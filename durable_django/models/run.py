@@ -151,6 +151,11 @@ class Run(models.Model):
                 fields=["ended_at"], name="durable_run_ended", condition=models.Q(ended_at__isnull=False)
             ),
             models.Index(
+                fields=["id"],
+                name="durable_run_by_hand",
+                condition=models.Q(origin__in=["operator", "rerun"]),
+            ),
+            models.Index(
                 fields=["parent_id"], name="durable_run_parent", condition=models.Q(parent_id__isnull=False)
             ),
             models.Index(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from ..clock import read_time
 from .base import RESULT, ROLLUP, RUN, adapt_time, cursor, is_postgres

@@ -1,0 +1,393 @@
+"""The list of runs: what finds which rows, what is said when there are none, views, export and news."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import OperationalError, connections
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from durable_django.admin import run_export
+from durable_django.admin.run_filters import find_key
+from durable_django.admin.run_views import SYSTEM
+from durable_django.ids import new_id
+from durable_django.models import Attempt, AuditEntry, Event, Run, RunResult, SavedView, Wait
+from durable_django.store.time_limit import TimeLimitReached, time_limit
+from tests.acceptance.test_console_costs import FLOOR, counting, explain, make_runs, read_ids
+from tests.plugins.store import Store
+
+LIST = "admin:durable_django_run_changelist"
+EXPORT = "admin:durable_django_run_export"
+NEWS = "admin:durable_django_run_news"
+
+
+def log_in(*permissions: str) -> Client:
+    user = User.objects.create_user(f"user{uuid4().hex[:8]}", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    assert user.user_permissions.count() == len(permissions)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def find(client: Client, **query: Any) -> set[str]:
+    return set(read_ids(client.get(reverse(LIST), query).content.decode()))
+
+
+def make_run(data: str = "{}", age: timedelta = timedelta(0), **fields: Any) -> Run:
+    if age:
+        born = timezone.now() - age
+        key = UUID(int=find_key(born).int + secrets.randbits(32))
+        run = make_run(data, **{**fields, "id": key})
+        Run.objects.filter(pk=key).update(created_at=born)
+        return run
+    event = Event.objects.create(name="a/b", ts=1, data=data)
+    fields = {"workflow": "w", "queue": "q", "status": "completed", "ended_at": timezone.now(), **fields}
+    return Run.objects.create(**{"id": new_id(), "event": event, **fields})
+
+
+def make_live(status: str = "waiting", **fields: Any) -> Run:
+    soon = timezone.now() + timedelta(hours=1)
+    return make_run(**{"status": status, "ended_at": None, "wake_at": soon, **fields})
+
+
+def name(*runs: Run) -> set[str]:
+    return {str(run.pk) for run in runs}
+
+
+def test_a_range_of_ones_own(store: Store, admin_client: Client) -> None:
+    """It has a begin, an end or both; it is shown as chosen, and a day that does not exist is no range."""
+    age = timedelta(hours=30)
+    old, new, begin = make_run(age=age), make_run(), timezone.now() - age
+    before, after = (f"{begin + timedelta(hours=hours):%Y-%m-%dT%H:%M}" for hours in (-1, 1))
+    assert find(admin_client, **{"from": before}) == name(old, new)
+    assert find(admin_client, **{"from": before, "until": after}) == name(old)
+    assert find(admin_client, until=after) == name(old)
+    assert find(admin_client, **{"from": after, "created": "1h"}) == name(new)
+    assert find(admin_client, **{"from": "2026-02-31T10:00"}) == name(new)
+    html = admin_client.get(reverse(LIST), {"from": before, "until": after}).content.decode()
+    assert f"{before.replace('T', ' ')} – {after.replace('T', ' ')}" in html
+    assert f'value="{before}"' in html
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        ("input.customer.id=42", "number"),
+        ('input.customer.id="42"', "text"),
+        ("input.customer.name=Ann Lee", "text"),
+        ("input.items.1=b", "list"),
+        ("input.flag=true", "flag"),
+        ("input.flag=null", "nothing"),
+        ("input.customer.id=43", ""),
+        ("input.customer=42", ""),
+        ("input.a-b.c d=1", "names"),
+    ],
+)
+def test_exact_values_of_the_input(store: Store, admin_client: Client, term: str, found: str) -> None:
+    """A path and a value find what has just that there: a number is no text, a part is no whole."""
+    runs = {
+        "number": make_run('{"customer": {"id": 42}}'),
+        "text": make_run('{"customer": {"id": "42", "name": "Ann Lee"}}'),
+        "list": make_run('{"items": ["a", "b"]}'),
+        "flag": make_run('{"flag": true}'),
+        "nothing": make_run('{"flag": null}'),
+        "names": make_run('{"a-b": {"c d": 1}}'),
+        "nul": make_run('{"text": "\\u0000"}'),
+    }
+    assert find(admin_client, q=term) == (name(runs[found]) if found else set())
+
+
+def test_a_search_in_payloads_needs_the_permission(store: Store) -> None:
+    """Whoever may not see payloads may not guess them either, on the list and in news and export."""
+    make_run('{"pin": 1234}')
+    query = {"q": "input.pin=1234"}
+    viewer = log_in("view_run", "export_run")
+    html = viewer.get(reverse(LIST), query).content.decode()
+    assert "you need the permission “Can view payloads”" in html
+    assert read_ids(html) == []
+    assert viewer.get(reverse(NEWS), query).status_code == 204
+    assert viewer.post(f"{reverse(EXPORT)}?q=input.pin%3D1234", {"format": "csv"}).status_code == 302
+    assert len(find(log_in("view_run", "view_payload"), **query)) == 1
+
+
+def test_a_search_with_the_index_asks_it(store: Store, admin_client: Client) -> None:
+    """On PostgreSQL the index of the documents answers at any size."""
+    if store.vendor != "postgresql":
+        pytest.skip("SQLite has no such index")
+    from durable_django.store.payload_search import PAYLOAD_INDEX
+
+    events = Event.objects.bulk_create(
+        Event(name="a/b", ts=1, data=json.dumps({"customer": {"id": number}})) for number in range(3_000)
+    )
+    done = timezone.now()
+    Run.objects.bulk_create(
+        Run(id=new_id(), event=event, workflow="w", queue="q", status="completed", ended_at=done)
+        for event in events
+    )
+    with store.connection.cursor() as cursor:
+        cursor.execute(PAYLOAD_INDEX.replace("CONCURRENTLY ", ""))
+        try:
+            cursor.execute("ANALYZE")
+            with counting(store) as asked:
+                assert len(find(admin_client, q="input.customer.id=42", created="all")) == 1
+            rows = next(sql for sql in asked if "LIMIT 51" in sql)
+            assert "durable_event_payload" in explain(store, rows)
+        finally:
+            cursor.execute("DROP INDEX durable_event_payload")
+
+
+def test_a_search_that_takes_too_long_says_so(store: Store, admin_client: Client) -> None:
+    """After 3 seconds the list gives up and names the limit; it never looks empty."""
+    if store.vendor != "postgresql":
+        pytest.skip("another connection cannot keep a reader of SQLite waiting")
+    make_run()
+    other = connections[store.alias].copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE durable_django_run IN ACCESS EXCLUSIVE MODE")
+            html = admin_client.get(reverse(LIST), {"q": "input.a=1"}).content.decode()
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
+    assert "The search took longer than 3 s." in html
+    assert 'role="alert"' in html
+    assert "No run matches" not in html
+    assert "Try again" in html
+
+
+def test_a_read_has_a_limit_of_time(store: Store) -> None:
+    """A statement that goes on is stopped; the connection is good for the next one."""
+    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+    with (
+        pytest.raises(TimeLimitReached),
+        time_limit(store.alias, 0.2),
+        store.connection.cursor() as cursor,
+    ):
+        cursor.execute(endless)
+    assert Run.objects.count() == 0
+
+
+def test_a_database_that_fails_is_no_empty_list(store: Store, admin_client: Client) -> None:
+    """The reason, the time and a way to try again stand where the rows would; then it works again."""
+    make_run()
+
+    def fail(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if 'FROM "durable_django_run"' in sql:
+            raise OperationalError("the disk is on fire\nand more")
+        return run(sql, params, many, context)
+
+    with store.connection.execute_wrapper(fail):
+        html = admin_client.get(reverse(LIST)).content.decode()
+    assert "The runs could not be read: the disk is on fire" in html
+    assert "No run" not in html
+    assert len(find(admin_client)) == 1
+
+
+def test_each_detail_finds_its_runs(store: Store, admin_client: Client) -> None:
+    """Error class, attempts, awaited event, origin, queue, version, family, age and lateness."""
+    now = timezone.now()
+    failed = make_run(status="failed", queue="slow", version="v7")
+    error = {"name": "ValueError", "message": "no", "stack": "", "code": ""}
+    RunResult.objects.create(run=failed, error=json.dumps(error))
+    other = make_run(status="failed", origin="operator")
+    RunResult.objects.create(run=other, error=json.dumps({**error, "name": "ValueErrors"}))
+    for number in range(3):
+        Attempt.objects.create(
+            run=failed, name="s", number=number, error_type="ValueError", started_at=now, ended_at=now
+        )
+    waiting = make_live()
+    for kind, event in (("event", "order/paid"), ("cancel", "order/gone")):
+        Wait.objects.create(run=waiting, name=kind, kind=kind, event_name=event, expires_at=now)
+    child = make_live(parent_id=waiting.pk)
+    Run.objects.filter(pk=child.pk).update(
+        created_at=now - timedelta(hours=2), wake_at=now - timedelta(hours=1)
+    )
+    for query, wanted in (
+        ({"error": "ValueError"}, [failed]),
+        ({"attempts": "3"}, [failed]),
+        ({"attempts": "4"}, []),
+        ({"event": "order/paid"}, [waiting]),
+        ({"event": "order/gone"}, []),
+        ({"origin": "operator,rerun"}, [other]),
+        ({"queue": "slow"}, [failed]),
+        ({"version": "v7"}, [failed]),
+        ({"top": "1"}, [failed, other, waiting]),
+        ({"children": "1"}, [waiting]),
+        ({"late": "1"}, [child]),
+        ({"error": "ValueError", "version": "v8"}, []),
+    ):
+        assert find(admin_client, **query) == name(*wanted), query
+    old = make_live(age=timedelta(hours=3))
+    assert find(admin_client, lasts="170") == name(old)
+    html = admin_client.get(reverse(LIST), {"error": "KeyError"}).content.decode()
+    assert "No run matches: last 24 hours, Error class KeyError." in html
+    assert 'value="KeyError"' in html
+
+
+def test_a_filter_without_an_index_wants_a_short_list(store: Store, admin_client: Client) -> None:
+    """It says what to choose first instead of looking through all runs; a state or a week is enough."""
+    run = make_run(status="failed", version="v7")
+    refused = {"version": "v7", "created": "all"}
+    html = admin_client.get(reverse(LIST), refused).content.decode()
+    assert "“Code version” is looked for run by run." in html
+    assert read_ids(html) == []
+    assert find(admin_client, **refused, status="failed") == name(run)
+    assert find(admin_client, version="v7", created="7d") == name(run)
+    assert find(admin_client, version="v7", **{"from": "2020-01-01T00:00"}) == set()
+
+
+def test_the_beginning_of_a_key(store: Store, admin_client: Client) -> None:
+    """An asterisk stands for the rest, whatever characters the key has; without it the key is whole."""
+    runs = [make_run(key=key) for key in ("order-41", "order-42", "order_43", "Order-44", "")]
+    assert find(admin_client, q="order-4*") == name(*runs[:2])
+    assert find(admin_client, q="order-4") == set()
+    assert find(admin_client, q="order_*") == name(runs[2])
+
+
+def test_the_list_costs_few_queries(store: Store, admin_client: Client) -> None:
+    """Rows, count and views, for ten runs and for hundreds, with filters and without."""
+    url = reverse(LIST)
+    costs = []
+    for number in (10, 200):
+        make_runs(number, status="failed")
+        for query in ({}, {"status": "failed", "origin": "event"}, {"q": "input.a=1"}):
+            admin_client.get(url, query)
+            with counting(store) as asked:
+                assert admin_client.get(url, query).status_code == 200
+            costs.append(len([sql for sql in asked if sql.startswith("SELECT")]))
+    assert max(costs) <= FLOOR + 4
+    assert len(set(costs[::3])) == 1 or costs[0] < costs[3]  # ten rows need no count
+
+
+@pytest.mark.parametrize("query", [query for _name, query in SYSTEM])
+def test_each_view_of_the_system_is_a_list(store: Store, admin_client: Client, query: str) -> None:
+    """It opens, is marked as the present one, and reads no whole table."""
+    make_runs(2_000)
+    with store.connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with counting(store) as asked:
+        html = admin_client.get(f"{reverse(LIST)}?{query}").content.decode()
+    assert "dd-box-bad" not in html
+    views = html.partition("dd-views")[2].partition("</nav>")[0]
+    assert views.count('aria-current="page"') == 1
+    plan = explain(store, next(sql for sql in asked if "LIMIT 51" in sql))
+    assert "Seq Scan" not in plan
+    assert "SCAN durable_django_run\n" not in plan + "\n"
+
+
+def test_views_are_saved_shared_and_deleted(store: Store) -> None:
+    """A view is its owner's until it is shared; a name is used once; only the owner deletes it."""
+    sharer, other = log_in("view_run", "share_savedview"), log_in("view_run")
+    save = reverse("admin:durable_django_run_view_save")
+    query = "status=failed&workflow=ship-order"
+    form = sharer.get(f"{save}?{query}").content.decode()
+    assert "ship-order" in form
+    assert "Show it to everybody" in form
+    answer = sharer.post(f"{save}?{query}&older=x", {"name": "Ours", "shared": "on"})
+    assert answer.status_code == 302
+    assert set(answer["Location"].partition("?")[2].split("&")) == set(query.split("&"))
+    other.post(f"{save}?status=stuck", {"name": "Mine", "shared": "on"})
+    assert list(SavedView.objects.order_by("id").values_list("name", "shared")) == [
+        ("Ours", True),
+        ("Mine", False),
+    ]
+    assert "You have a view of this name." in other.post(f"{save}?a=1", {"name": "Mine"}).content.decode()
+    assert "Show it to everybody" not in other.get(save).content.decode()
+    seen = other.get(reverse(LIST)).content.decode()
+    assert ">Ours</a>" in seen
+    assert ">Mine</a>" in seen
+    assert ">Mine</a>" not in sharer.get(reverse(LIST)).content.decode()
+    delete = reverse("admin:durable_django_run_view_delete", args=[SavedView.objects.get(name="Ours").pk])
+    assert other.post(delete).status_code == 404
+    assert sharer.get(delete).status_code == 200
+    assert SavedView.objects.count() == 2
+    assert sharer.post(delete).status_code == 302
+    assert SavedView.objects.get().name == "Mine"
+    assert log_in().get(save).status_code == 403
+
+
+def test_the_export_has_the_rows_of_the_filter(
+    store: Store, admin_client: Client, admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row once, over the borders of chunks; no cell is a formula; the log names who and what."""
+    monkeypatch.setattr(run_export, "CHUNK", 2)
+    evil = '=HYPERLINK("http://evil")'
+    runs = [make_run(status="failed", key=evil, reason="-1+1") for _ in range(5)]
+    make_run()
+    for kind, read in (("csv", read_csv), ("jsonl", read_lines)):
+        answer = admin_client.post(f"{reverse(EXPORT)}?status=failed", {"format": kind})
+        assert f".{kind}" in answer["Content-Disposition"]
+        rows = read(b"".join(answer.streaming_content).decode())
+        assert [row["id"] for row in rows] == sorted(name(*runs), reverse=True)
+        assert rows[0]["key"] == (f"'{evil}" if kind == "csv" else evil)
+        assert rows[0]["reason"] == ("'-1+1" if kind == "csv" else "-1+1")
+        assert rows[0]["status"] == "failed"
+    entries = list(AuditEntry.objects.order_by("id").values_list("actor", "action", "reason"))
+    assert entries == [(f"user:{admin_user.pk} admin", "export", "status=failed")] * 2
+
+
+def read_csv(text: str) -> list[dict[str, Any]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_an_export_is_bounded(store: Store, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends at its limit, in the middle of a chunk too."""
+    monkeypatch.setattr(run_export, "CHUNK", 4)
+    monkeypatch.setattr(run_export, "MOST", 6)
+    make_runs(9)
+    answer = admin_client.post(reverse(EXPORT), {"format": "jsonl"})
+    assert len(read_lines(b"".join(answer.streaming_content).decode())) == 6
+
+
+def test_an_export_needs_its_permission(store: Store) -> None:
+    """Without it there is no button; a hand-made POST is refused and noted, and a GET does nothing."""
+    viewer = log_in("view_run")
+    assert reverse(EXPORT) not in viewer.get(reverse(LIST)).content.decode()
+    assert viewer.post(reverse(EXPORT), {"format": "csv"}).status_code == 403
+    assert AuditEntry.objects.get().result == "denied"
+    exporter = log_in("view_run", "export_run")
+    assert exporter.get(reverse(EXPORT)).status_code == 405
+    assert reverse(EXPORT) in exporter.get(reverse(LIST)).content.decode()
+
+
+def test_news_are_counted_in_one_query(store: Store, admin_client: Client) -> None:
+    """Runs that came after the first row and meet the filters; 204 if there are none, 401 without a login."""
+    first = make_run(status="failed")
+    query = {"status": "failed", "since": str(first.pk)}
+    admin_client.get(reverse(NEWS), query)
+    with counting(store) as asked:
+        quiet = admin_client.get(reverse(NEWS), query)
+    assert (quiet.status_code, quiet["Cache-Control"], len(asked)) == (204, "no-store", FLOOR + 1)
+    make_run(status="failed")
+    make_run()
+    answer = admin_client.get(reverse(NEWS), query)
+    assert answer.json() == {"count": 1, "text": "1 new run."}
+    assert admin_client.get(reverse(NEWS), {"since": ""}).json()["count"] == 3
+    assert Client().get(reverse(NEWS), query).status_code == 401
+    assert log_in().get(reverse(NEWS), query).status_code == 403
+
+
+def test_nothing_yet_is_not_nothing_found(store: Store, admin_client: Client) -> None:
+    """Without any run the list tells how to start one; with some it tells what was asked for."""
+
+    def read() -> str:
+        return admin_client.get(reverse(LIST), {"status": "failed"}).content.decode()
+
+    assert "No runs yet." in read()
+    make_run()
+    assert "No run matches: failed, last 24 hours." in read()

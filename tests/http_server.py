@@ -8,10 +8,13 @@ from __future__ import annotations
 import io
 import os
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.core.wsgi import get_wsgi_application
+
+if TYPE_CHECKING:
+    from tests.plugins.processes import Project
 
 
 class ChunkedReader(io.RawIOBase):
@@ -60,6 +63,16 @@ def decode_chunks(application: Any) -> Any:
         return application(environ, start)
 
     return call
+
+
+def start_server(project: Project, module: str = "tests.http_server") -> str:
+    """Start the server as a process of the project and return its address, which ends with a slash."""
+    process = project.start("server", "-m", module)
+    process.wait_for("port ")
+    port = process.wait_until(
+        lambda: next(iter(process.text.partition("port ")[2].split()), ""), what="a port"
+    )
+    return f"http://127.0.0.1:{port}/"
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ import pytest
 from durable_django.engine.codec import decode
 from durable_django.engine.keys import create_key
 from durable_django.models import Event
+from tests.http_server import start_server
 from tests.plugins.processes import Project
 from tests.plugins.store import Store
-from tests.processes import Process
 
 inngest = pytest.importorskip("inngest", reason="the package inngest is not installed")
 
@@ -27,15 +27,6 @@ pytestmark = pytest.mark.process
 def server(project: Callable[..., Project]) -> str:
     """The address of a real server process with the API at its root."""
     return start_server(project())
-
-
-def start_server(project: Project) -> str:
-    process: Process = project.start("server", "-m", "tests.http_server")
-    process.wait_for("port ")
-    port = process.wait_until(
-        lambda: next(iter(process.text.partition("port ")[2].split()), ""), what="a port"
-    )
-    return f"http://127.0.0.1:{port}/"
 
 
 def make_client(server: str, key: str) -> Any:

@@ -12,11 +12,15 @@ from .conf import settings
 from .dispatch import celery_worker
 from .dispatch.message import read_body
 from .engine.alias import get_alias
+from .engine.bulk_work import share_bulk
 from .engine.errand import give_back
 from .engine.execute import execute_run
 from .engine.identity import get_owner
 from .engine.tick import tick
 from .store.claim import claim_runs
+
+BULK_SECONDS = 5.0
+"""How long one tick that came from beat may work on bulk operations; the next one goes on."""
 
 
 # Early ack and no retry, whatever the project's defaults are: leases and the tick recover (law 1).
@@ -44,7 +48,8 @@ def run(*args: Any, **kwargs: Any) -> None:
 @shared_task(name="durable_django.tick", ignore_result=True, max_retries=0, acks_late=False)
 def tick_now() -> None:
     """Do what is due, unless a worker has just done so."""
-    tick(get_alias(), period=settings.TICK_SECONDS / 2)
+    if tick(get_alias(), period=settings.TICK_SECONDS / 2) is not None:
+        share_bulk(get_alias(), BULK_SECONDS)
 
 
 @worker_ready.connect(weak=False, dispatch_uid="durable_django.start")

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.urls import URLPattern, path
 
-from . import events, health, runs, signals, webhooks, workflows
+from . import bulk, events, health, runs, signals, webhooks, workflows
 from .base import ApiView
 from .ingest import IngestView
 
@@ -37,6 +37,10 @@ urlpatterns = [
     _v1("runs/<str:run_id>", runs.RunView, "run"),
     _v1("runs/<str:run_id>/retry", runs.RetryView, "run-retry"),
     _v1("runs/<str:run_id>/rerun", runs.RerunView, "run-rerun"),
+    _v1("bulk", bulk.BulkOperationsView, "bulk"),
+    _v1("bulk/<str:number>", bulk.BulkOperationView, "bulk-operation"),
+    _v1("bulk/<str:number>/stop", bulk.StopView, "bulk-stop"),
+    _v1("bulk/<str:number>/continue", bulk.ContinueView, "bulk-continue"),
     _v1("signals", signals.SignalsView, "signals"),
     _v1("workflows", workflows.WorkflowsView, "workflows"),
     _v1("workflows/<path:workflow_id>/invoke", workflows.InvokeView, "workflow-invoke"),

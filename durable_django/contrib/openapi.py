@@ -17,7 +17,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from ..api import events, health, runs, signals, webhooks, workflows
+from ..api import bulk, events, health, runs, signals, webhooks, workflows
 from ..api.ingest import IngestView
 from ..api.urls import urlpatterns as api_patterns
 
@@ -74,6 +74,16 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
     ),
     (runs.RetryView, {"post": {"request": _OBJECT, "operation_id": "retry_run"}}),
     (runs.RerunView, {"post": {"request": _OBJECT, "operation_id": "rerun"}}),
+    (
+        bulk.BulkOperationsView,
+        {
+            "get": {"parameters": _ask(*_PAGE), "operation_id": "list_bulk_operations"},
+            "post": {"request": _OBJECT, "operation_id": "start_bulk_operation"},
+        },
+    ),
+    (bulk.BulkOperationView, {"get": {"operation_id": "show_bulk_operation"}}),
+    (bulk.StopView, {"post": {"request": _OBJECT, "operation_id": "stop_bulk_operation"}}),
+    (bulk.ContinueView, {"post": {"request": _OBJECT, "operation_id": "continue_bulk_operation"}}),
     (signals.SignalsView, {"post": {"request": _OBJECT, "operation_id": "send_signal"}}),
     (workflows.WorkflowsView, {"get": {"operation_id": "list_workflows"}}),
     (workflows.InvokeView, {"post": {"request": _OBJECT, "operation_id": "invoke_workflow"}}),

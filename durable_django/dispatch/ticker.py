@@ -18,6 +18,7 @@ from ..conf import settings
 from ..engine.identity import get_owner
 from ..engine.tick import report_worker, tick, withdraw_worker
 from ..store.lease import seconds_to_next
+from .bulk import BulkHand
 
 logger = logging.getLogger("durable_django.worker")
 
@@ -44,6 +45,7 @@ class Ticker:
         self._early = False
         self._reported = float("-inf")
         self._thread: threading.Thread | None = None
+        self._bulk = BulkHand(using)
 
     def start(self) -> None:
         """Begin to tick."""
@@ -54,6 +56,7 @@ class Ticker:
         """End the tick."""
         self._stopping = True
         self._wake.set()
+        self._bulk.stop()
         if self._thread is not None:
             self._thread.join(timeout=5)
 
@@ -93,6 +96,8 @@ class Ticker:
         self._report()
         claim = SHORTEST if self._leads and self._early else period
         self._leads = tick(self._using, period=claim, force=expected) is not None
+        if self._leads:
+            self._bulk.offer()
         left = seconds_to_next(self._using) if self._leads else None
         self._early = left is not None and left < period
         return period if left is None else min(period, left)

@@ -26,6 +26,15 @@ def read_object(text: str | None) -> dict[str, Any]:
     return value
 
 
+def read_value(text: str) -> Any:
+    """Return the JSON value of an argument.
+
+    Raises:
+        CommandError: It is not JSON; names line and column.
+    """
+    return _parse(text, "the value")
+
+
 def read_events(source: str) -> list[dict[str, Any]]:
     """Return the events of a file, or of standard input for ``-``: one JSON value, or JSON lines.
 

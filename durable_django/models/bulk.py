@@ -47,9 +47,7 @@ class BulkOperation(models.Model):
         default_permissions = ("view",)
         permissions = [("bulk_operate", _("Can start, stop and continue bulk operations"))]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(state__in=BulkState.values), name="durable_bulk_state"
-            ),
+            models.CheckConstraint(condition=models.Q(state__in=BulkState.values), name="durable_bulk_state"),
         ]
         indexes = [
             models.Index(fields=["id"], name="durable_bulk_open", condition=models.Q(state="running")),

@@ -6,6 +6,7 @@ from .. import clock
 from ..conf import settings
 from ..duration import parse_duration
 from ..engine.alias import get_alias
+from ..engine.bulk_work import work_bulk
 from ..engine.execute import execute_run
 from ..engine.expire import cancel_overdue
 from ..engine.fire import fire_due
@@ -30,6 +31,7 @@ def drain(*, using: str | None = None, slices: int = 10_000) -> int:
     """
     using = using or get_alias()
     cancel_overdue(using, limit=settings.TICK_BATCH)
+    work_bulk(using, is_over=lambda: False)
     done = 0
     while done < slices:
         executed = _drain_once(using)

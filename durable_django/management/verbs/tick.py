@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...engine.alias import get_alias
+from ...engine.bulk_work import share_bulk
 from ...engine.sweep import Swept
 from ...engine.tick import tick
 from ..console import Console
@@ -18,7 +19,10 @@ WORDS = {
     "routed": "events routed",
     "fired": "cron times fired",
     "timed_out": "timed out",
+    "bulk": "rows of bulk operations",
 }
+BULK_SECONDS = 30.0
+"""How long one call may work on bulk operations; the next one goes on."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -28,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def handle(console: Console, options: dict[str, Any]) -> None:
     """Sweep once and say what was done."""
     swept = tick(get_alias(), period=0.0, force=True) or Swept()
-    counts = asdict(swept)
+    counts = {**asdict(swept), "bulk": share_bulk(get_alias(), BULK_SECONDS)}
     if console.as_json:
         console.data(counts)
         return

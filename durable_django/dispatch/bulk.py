@@ -1,0 +1,58 @@
+"""Bulk operations in a worker: a thread of their own, so that neither timers nor runs wait for them.
+
+Note [The one who ticks carries bulk operations out]
+    Of many workers only the one that ticks looks for an operation, and one thread works on it; its lease
+    keeps the others off. A worker that stops gives the operation back between two rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from django.db import connections
+
+from ..engine.bulk_work import is_bulk_waiting, work_bulk
+
+logger = logging.getLogger("durable_django.bulk")
+
+LOOK_SECONDS = 2.0
+"""How long a new operation may lie before somebody looks."""
+
+
+class BulkHand:
+    """Works bulk operations off on a thread that lives as long as there are any."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._stopping = threading.Event()
+        self._looked = float("-inf")
+        self._thread: threading.Thread | None = None
+
+    def offer(self) -> None:
+        """Look for an operation, unless that was done just now or one is being worked on."""
+        if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
+            return
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        if not is_bulk_waiting(self._using):
+            return
+        self._thread = threading.Thread(target=self._work, name="durable-bulk", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the operation between two rows."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _work(self) -> None:
+        try:
+            work_bulk(self._using, is_over=self._stopping.is_set)
+        except Exception:
+            # Whatever it is, the lease ends and somebody tries again behind the last row.
+            logger.exception("a bulk operation was interrupted; it goes on when its lease ends")
+        finally:
+            connections.close_all()

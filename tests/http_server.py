@@ -15,6 +15,7 @@ from django.core.wsgi import get_wsgi_application
 
 if TYPE_CHECKING:
     from tests.plugins.processes import Project
+    from tests.processes import Process
 
 
 class ChunkedReader(io.RawIOBase):
@@ -73,6 +74,15 @@ def start_server(project: Project, module: str = "tests.http_server") -> str:
         lambda: next(iter(process.text.partition("port ")[2].split()), ""), what="a port"
     )
     return f"http://127.0.0.1:{port}/"
+
+
+def start_gunicorn(project: Project, *, workers: int = 2, threads: int = 4) -> tuple[str, Process]:
+    """Start gunicorn with the API at the root; return its address and its process, whose group has the workers."""
+    options = ["--workers", str(workers), "--worker-class", "gthread", "--threads", str(threads)]
+    more = ["--bind", "127.0.0.1:0", "--log-level", "info", "--graceful-timeout", "5"]
+    process = project.start("gunicorn", "-m", "gunicorn", *options, *more, "tests.wsgi:application")
+    process.wait_until(lambda: process.text.count("Booting worker") >= workers, what="the workers")
+    return process.text.partition("Listening at: ")[2].split()[0] + "/", process
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import environ
+from psycopg import IsolationLevel
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS, SQLITE_OPTIONS
@@ -17,6 +18,10 @@ DATABASE_ROUTERS: list[str] = []
 DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+
+elif TEST_ISOLATION := env.str("TEST_ISOLATION", default=""):
+    DATABASES["default"]["OPTIONS"] = {"isolation_level": IsolationLevel[TEST_ISOLATION]}
+DATABASES["default"]["ATOMIC_REQUESTS"] = env.bool("TEST_ATOMIC_REQUESTS", default=False)
 
 # Modules with workflows to import, comma-separated; each is an app of its own.
 INSTALLED_APPS = [*INSTALLED_APPS, *env.list("TEST_APPS", default=[])]

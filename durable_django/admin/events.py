@@ -1,117 +1,120 @@
-"""Events: list, and a page with the payload and what became of it."""
+"""Events: the list of what was received, and the routes to the pages of an event."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.utils.translation import gettext_lazy as _
+from typing import Any
 
-from ..engine.explain_event import EndedWait, Explanation, explain_stored
-from ..engine.reveal import reveal_event
-from ..engine.say_event import say_outcome, say_unmatched
+from django.contrib import admin
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..engine.reasons import Why
 from ..models import Event, Run, Wait
-from .base import ReadOnlyAdmin
+from ..store.payload_search import HasValue
+from .asking import route
+from .event_filters import EventOutcomeFilter, EventRangeFilter, read_event_search
+from .event_page import show_event, show_outcome
 from .filters import EventNameFilter
-from .render import show_json, show_link, show_list, show_rows, show_table, show_time, show_value
+from .keyed_list import KeyedAdmin
+from .permits import may_do, may_see_payloads
+from .render import find_page, show_moment
+from .send_operations import Resend, Send
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(KeyedAdmin):
     """What was received."""
 
-    list_display = ("id", "name", "source", "external_id", "created_at", "routed_at")
-    list_columns = list_display
-    list_filter = ("source", EventNameFilter)
-    search_help_text = _("A full event id")
-    payloads = ("shown_data", "shown_extra", "unmatched")
-    sections = {"runs": Run, "resumed": Wait, "cancelled": Run, "unmatched": Wait}
-    fields = (
-        "id",
-        "name",
-        "source",
-        "external_id",
-        "ts",
-        "created_at",
-        "routed_at",
-        "shown_data",
-        "shown_extra",
-        "outcome",
-        "runs",
-        "resumed",
-        "cancelled",
-        "unmatched",
-    )
-    readonly_fields = fields
+    nothing_yet = gettext_lazy("No events received in this range of time.")
+    list_display = (
+        "outcome", "name", "shown_id", "source", "external_id", "started", "resumed", "received"
+    )  # fmt: skip
+    list_display_links = ("shown_id",)
+    list_columns = ("name", "source", "external_id", "created_at", "routed_at", "reasons")
+    list_filter = (EventOutcomeFilter, EventRangeFilter, "source", EventNameFilter)
+    search_help_text = gettext_lazy("A full event id or sender’s id; data.customer.id=42 for a payload")
 
-    @admin.display(description=_("data"))
-    def shown_data(self, event: Event) -> str:
-        """Show the payload."""
-        return show_value(reveal_event(event))
+    def get_urls(self) -> list[URLPattern]:
+        """Add the actions."""
+        own = [
+            route(self, "send/", Send, "event_send"),
+            route(self, "<uuid:key>/resend/", Resend, "event_resend"),
+        ]
+        return own + super().get_urls()
 
-    @admin.display(description=_("further fields"))
-    def shown_extra(self, event: Event) -> str:
-        """Show what the sender added beside data."""
-        return show_json(event.extra)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the event."""
+        return show_event(self, request, object_id)
 
-    @admin.display(description=_("runs that it started"))
-    def runs(self, event: Event) -> str:
-        """Show the runs of this event, reruns too."""
-        rows = (
-            Run.objects.using(event._state.db)
-            .filter(event_id=event.pk)
-            .only("workflow", "status", "created_at")
+    def list_links(self, request: HttpRequest) -> list[tuple[str, Any]]:
+        """Offer to send one."""
+        url = find_page(self.admin_site, "event_send") if may_do(request, "send_event") else ""
+        return [(url, _("Send an event…"))] if url else []
+
+    def extend_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Count what each of them started and resumed."""
+        extended: QuerySet[Any] = rows.annotate(
+            runs_started=_count(Run.objects.using(rows.db)),
+            waits_ended=_count(Wait.objects.using(rows.db).exclude(kind="cancel").filter(signal="")),
         )
-        return show_table(
-            (_("run"), _("workflow"), _("status"), _("created at")),
-            rows.order_by("pk"),
-            lambda run: (
-                show_link(self.admin_site, Run, run.pk),
-                run.workflow,
-                run.get_status_display(),
-                show_time(run.created_at),
-            ),
-        )
+        return extended
 
-    @admin.display(description=_("what became of it"))
-    def outcome(self, event: Event) -> str:
-        """Say why it started nothing, or not more."""
-        told = _explain(event)
-        return show_list([say_outcome(told), *map(str, told.reasons)])
+    def find_obstacle(self, request: HttpRequest, found: Any) -> str:
+        """Keep payloads from those who may not see them."""
+        search = read_event_search(found.query)
+        if search is not None and search.path and not may_see_payloads(request):
+            return _("To search in payloads you need the permission “Can view payloads”.")
+        return ""
 
-    @admin.display(description=_("waits that it ended"))
-    def resumed(self, event: Event) -> str:
-        """Show the runs that went on with it."""
-        return self._show_ended(_explain(event).resumed)
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by id or sender's id, each whole, which indexes answer, or by an exact value of the data."""
+        search = read_event_search(search_term)
+        if search is None:
+            return queryset, False
+        if search.path:
+            return queryset.filter(HasValue("data", search.path, search.value)), False
+        wanted = Q(external_id=search.text)
+        return queryset.filter(wanted if search.id is None else wanted | Q(pk=search.id)), False
 
-    @admin.display(description=_("runs that it cancelled"))
-    def cancelled(self, event: Event) -> str:
-        """Show the runs whose cancel rules it ended."""
-        return self._show_ended(_explain(event).cancelled)
+    @admin.display(description=gettext_lazy("outcome"))
+    def outcome(self, event: Any) -> Any:
+        """Show icon and word."""
+        if event.runs_started or event.waits_ended:
+            return show_outcome("used")
+        if event.routed_at is None:
+            return show_outcome("pending")
+        return show_outcome("duplicate" if f'"{Why.DUPLICATE}"' in (event.reasons or "") else "nothing")
 
-    @admin.display(description=_("open waits that it did not end"))
-    def unmatched(self, event: Event) -> str:
-        """Show up to 20 waits for its name, each with the comparison that was false."""
-        return show_rows(
-            (_("run"), _("step"), _("why not")),
-            [
-                (show_link(self.admin_site, Run, each.run_id), each.step, say_unmatched(each))
-                for each in _explain(event).unmatched
-            ],
-        )
+    @admin.display(description=gettext_lazy("event"))
+    def shown_id(self, event: Event) -> str:
+        """Show the end of the id; the link has all of it."""
+        return format_html('<code class="dd-nowrap" title="{}">…{}</code>', event.pk, str(event.pk)[-8:])
 
-    def _show_ended(self, waits: tuple[EndedWait, ...]) -> str:
-        return show_rows(
-            (_("run"), _("workflow"), _("step"), _("condition")),
-            [
-                (show_link(self.admin_site, Run, each.run_id), each.workflow, each.step, each.condition)
-                for each in waits
-            ],
-        )
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, event: Any) -> int:
+        """Show how many runs."""
+        return int(event.runs_started)
+
+    @admin.display(description=gettext_lazy("resumed"))
+    def resumed(self, event: Any) -> int:
+        """Show how many waits."""
+        return int(event.waits_ended)
+
+    @admin.display(description=gettext_lazy("received"))
+    def received(self, event: Event) -> str:
+        """Show the instant."""
+        return show_moment(event.created_at)
 
 
-def _explain(event: Event) -> Explanation:
-    # Four fields of one page show parts of it.
-    known = vars(event)
-    if "_explanation" not in known:
-        known["_explanation"] = explain_stored(event)
-    told: Explanation = known["_explanation"]
-    return told
+def _count(rows: QuerySet[Any]) -> Any:
+    found = rows.filter(event_id=OuterRef("pk")).order_by().values("event_id")
+    return Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), 0)

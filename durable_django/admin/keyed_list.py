@@ -2,20 +2,29 @@
 
 Note [A page is asked for by the key beside it]
     ``?older=<key>`` begins below that row and ``?newer=<key>`` ends above it. Rows that come and go meanwhile
-    move nothing. The count stops at COUNTED, in the database.
+    move nothing. The count stops at COUNTED, in the database, and is given up when it takes long.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import ValidationError
+from django.db import DataError, OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..engine.alias import get_alias
+from ..store.time_limit import TimeLimitReached, time_limit
 from .base import COUNTED, NarrowChangeList, ReadOnlyAdmin
+
+SEARCH_SECONDS: Final = 3.0
+COUNT_SECONDS: Final = 0.2
 
 
 class KeyedChangeList(NarrowChangeList):
@@ -24,7 +33,10 @@ class KeyedChangeList(NarrowChangeList):
     older = newer = ""
     older_url = newer_url = ""
     many = False
-    total = 0
+    total: int | None = 0
+    problem = ""
+    """Why there are no rows although there may be some; empty if they are what was asked for."""
+    retry = False
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Take our parameters out before Django looks for fields of these names."""
@@ -37,9 +49,45 @@ class KeyedChangeList(NarrowChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page, and count no further than COUNTED."""
+        self.result_list: list[Any] = []
+        self.problem = self.find_obstacle(request)
+        if not self.problem:
+            self._try_read()
+        # Django offers to act on all that match if this is more than the page: we never do.
+        self.result_count = self.full_result_count = len(self.result_list)
+        self.show_full_result_count = False
+        self.show_admin_actions = True
+        self.can_show_all = self.multi_page = False
+        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+
+    def find_obstacle(self, request: HttpRequest) -> str:
+        """Return why this list is not read at all."""
+        find = getattr(self.model_admin, "find_obstacle", None)
+        return str(find(request, self)) if find else ""
+
+    def _try_read(self) -> None:
+        begin = time.monotonic()
+        try:
+            with time_limit(get_alias(), SEARCH_SECONDS):
+                whole = self._read()
+        except TimeLimitReached:
+            self.problem = _("The search took longer than 3 s. Narrow the time range or use an exact id.")
+            self.retry = True
+        except (DataError, OperationalError) as error:
+            self.problem = _("The rows could not be read: %s") % (str(error).splitlines() or [""])[0]
+            self.retry = isinstance(error, OperationalError)
+        else:
+            self.total = len(self.result_list) if whole else None
+            if not whole and time.monotonic() - begin < COUNT_SECONDS:
+                self._count()
+            self.many = self.total is None or self.total > COUNTED
+
+    def _read(self) -> bool:
+        """Read the page, and tell whether that is all there is."""
         size = self.list_per_page
         older, newer = self._read_key(self.older), self._read_key(self.newer)
-        rows = self.queryset.order_by("pk" if newer else "-pk")
+        page_of: Any = self.model_admin
+        rows = page_of.extend_rows(self.queryset).order_by("pk" if newer else "-pk")
         if newer:
             rows = rows.filter(pk__gt=newer)
         elif older:
@@ -48,16 +96,9 @@ class KeyedChangeList(NarrowChangeList):
         more, page = len(found) > size, found[:size]
         if newer:
             page.reverse()
-        self._link(page, has_older=more or bool(newer), has_newer=(more and bool(newer)) or bool(older))
-        self._count(request, page, whole=not (more or older or newer))
-        self.complete(page)
         self.result_list = page
-
-    def complete(self, page: list[Any]) -> None:
-        """Read what belongs to the rows of a page, in a fixed number of queries."""
-        complete = getattr(self.model_admin, "complete_rows", None)
-        if complete is not None and page:
-            complete(page)
+        self._link(page, has_older=more or bool(newer), has_newer=(more and bool(newer)) or bool(older))
+        return not (more or older or newer)
 
     def _read_key(self, text: str) -> Any:
         try:
@@ -73,15 +114,25 @@ class KeyedChangeList(NarrowChangeList):
         if has_newer:
             self.newer_url = self.get_query_string({"newer": page[0].pk})
 
-    def _count(self, request: HttpRequest, page: list[Any], *, whole: bool) -> None:
-        total = len(page) if whole else self.queryset.order_by()[: COUNTED + 1].count()
-        self.many = total > COUNTED
-        self.total = min(total, COUNTED)
-        self.result_count = self.full_result_count = len(page)
-        self.show_full_result_count = False
-        self.show_admin_actions = True
-        self.can_show_all = self.multi_page = False
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+    def _count(self) -> None:
+        try:
+            with time_limit(get_alias(), COUNT_SECONDS):
+                self.total = self.queryset.order_by()[: COUNTED + 1].count()
+        except TimeLimitReached:
+            self.total = None
+
+    @property
+    def shown_total(self) -> str:
+        """Return the number of rows as far as it is known."""
+        if self.total is None:
+            return _("many")
+        shown = number_format(min(self.total, COUNTED), force_grouping=True)
+        return f"{shown}+" if self.many else shown
+
+    @property
+    def here_url(self) -> str:
+        """Return the query of the list as it is, from its first page."""
+        return str(self.get_query_string())
 
     @property
     def told(self) -> list[str]:
@@ -105,6 +156,10 @@ class KeyedAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeyedChangeList]:
         """Return the list by pages of keys."""
         return KeyedChangeList
+
+    def extend_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows with what belongs to them, for one page."""
+        return rows
 
     def list_links(self, request: HttpRequest) -> list[tuple[str, Any]]:
         """Return buttons above the list."""

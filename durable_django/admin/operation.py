@@ -89,7 +89,7 @@ class Operation:
         """Return what the page shows of the state, so that a change meanwhile can be told."""
         return ""
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Do it; ``who`` is actor and reason."""
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..define.registry import registry
 from ..engine import operations
-from ..engine.operations import UNCHANGED
+from ..engine.operations import UNCHANGED, StepRef
 from ..engine.reveal import open_event, reveal_event
 from ..engine.words import name_step
 from ..exceptions import DurableError
@@ -112,11 +112,9 @@ class Rerun(RunOperation):
         """Put errors of the data beside it."""
         return "" if is_of_state(error) or not may_see_payloads(self.request) else "payload"
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Rerun."""
-        data = self.read_data(cleaned)
-        changes = {} if data is UNCHANGED else {"data": data}
-        return operations.rerun(self.target.pk, **changes, **who)
+        return operations.rerun(self.target.pk, data=self.read_data(cleaned), **who)
 
     def read_data(self, cleaned: dict[str, Any]) -> Any:
         """Return the data with what was masked, or UNCHANGED."""
@@ -200,14 +198,14 @@ class RerunFrom(Rerun):
         """Put errors of the step beside it."""
         return "step" if error.code.startswith("step_") else super().find_field(error)
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Rerun from the step."""
         step = next(each for each in self.steps if str(each.pk) == cleaned["step"])
         given = cleaned.get("step_input", EMPTY)
         return operations.rerun(
             self.target.pk,
             data=self.read_data(cleaned),
-            from_step=operations.StepRef(step.name, step.index),
+            from_step=StepRef(step.name, step.index),
             step_input=UNCHANGED if given is EMPTY else given,
             **who,
         )

@@ -143,7 +143,7 @@ class Cancel(RunOperation):
             told.append(text % self._children)
         return [*told, _("This cannot be undone; you can retry or rerun it later.")]
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Cancel."""
         more = {"children": True} if cleaned.get("children") == "yes" else {}
         return operations.cancel_run(self.target.pk, **more, **who)
@@ -184,7 +184,7 @@ class Retry(RunOperation):
         failed = steps.order_by("-pk").values_list("name", flat=True).first()
         return [_("The step “%s” is tried again, with all its attempts.") % failed] if failed else []
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Retry."""
         return operations.retry_run(self.target.pk, **who)
 

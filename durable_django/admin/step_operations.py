@@ -84,7 +84,7 @@ class Supply(Operation):
         """Put errors of the value beside it."""
         return "" if is_of_state(error) else "value"
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Supply."""
         step = self.target
         return operations.supply_step(step.run_id, step.name, step.index, cleaned["value"], **who)

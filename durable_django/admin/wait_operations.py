@@ -134,7 +134,7 @@ class Resolve(WaitOperation):
         """Put errors of the value beside it."""
         return "" if is_of_state(error) else "value"
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Resolve."""
         return operations.resolve_wait(self.target.pk, cleaned["value"], **who)
 
@@ -158,7 +158,7 @@ class TimeOut(WaitOperation):
         """Say what follows a time-out."""
         return [*super().list_consequences(), _("Without this: %s") % say_timeout(self.target)]
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Time out."""
         return operations.time_out_wait(self.target.pk, **who)
 
@@ -199,7 +199,7 @@ class Extend(WaitOperation):
         """Put errors of the instant beside it."""
         return "" if is_of_state(error) else "until"
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Extend."""
         self.until: datetime = cleaned["until"]
         return operations.extend_wait(self.target.pk, self.until, **who)

@@ -49,7 +49,7 @@ class Wake(RunOperation):
         why = diagnose(self.using, self.target)
         return [_("Now: %s") % why.sentence] if why else []
 
-    def act(self, cleaned: dict[str, Any], **who: str) -> Any:
+    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Wake."""
         return operations.wake_run(self.target.pk, **who)
 

@@ -46,14 +46,25 @@ def compare_wait(*, match: str, expression: str, bound: Event, incoming: Event) 
     Raises:
         InvalidExpression: The stored condition does not compile any more.
     """
+    node = _read_condition(match, expression)
+    return [] if node is None else list(islice(_find(node, True, bound, incoming), COMPARISONS))
+
+
+def read_compared(*, match: str, expression: str, bound: Event, incoming: Event) -> tuple[Read, ...]:
+    """Return the masked values that a condition compares, of the triggering event and of the incoming one.
+
+    Raises:
+        InvalidExpression: The stored condition does not compile any more.
+    """
+    node = _read_condition(match, expression)
+    return () if node is None else _read_values(node, bound, incoming)
+
+
+def _read_condition(match: str, expression: str) -> Node | None:
     if match:
         pieces = split_path(match)
-        node: Node = nodes.Compare("==", nodes.Path("async", pieces), nodes.Path("event", pieces))
-    elif expression:
-        node = compile_expression(expression, allow_async=True).root
-    else:
-        return []
-    return list(islice(_find(node, True, bound, incoming), COMPARISONS))
+        return nodes.Compare("==", nodes.Path("async", pieces), nodes.Path("event", pieces))
+    return compile_expression(expression, allow_async=True).root if expression else None
 
 
 def _find(node: Node, wanted: bool, bound: Event, incoming: Event) -> Iterator[Unmet]:
@@ -83,12 +94,15 @@ def _split(node: Node, wanted: bool, bound: Event, incoming: Event) -> list[tupl
 
 
 def _describe(node: Node, wanted: bool, error: str, bound: Event, incoming: Event) -> Unmet:
-    reads = [
+    text = write(node)
+    return Unmet(text if wanted else f"!({text})", error, _read_values(node, bound, incoming))
+
+
+def _read_values(node: Node, bound: Event, incoming: Event) -> tuple[Read, ...]:
+    return (
         *_read("event", bound, nodes.read_paths(node, "event")),
         *_read("async", incoming, nodes.read_paths(node, "async")),
-    ]
-    text = write(node)
-    return Unmet(text if wanted else f"!({text})", error, tuple(reads))
+    )
 
 
 def _read(root: str, event: Event, paths: Paths) -> Iterator[Read]:

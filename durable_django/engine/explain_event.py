@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from ..define.registry import registry
@@ -13,7 +13,7 @@ from ..exceptions import DurableError, EventNotFound
 from ..models import Event, Run, Wait, WaitStatus
 from .alias import get_alias
 from .codec import decode
-from .compare_wait import Unmet, compare_wait
+from .compare_wait import Read, Unmet, compare_wait, read_compared
 from .event_row import to_row
 from .reasons import Reason, Why, read_reasons
 from .slice import read_event
@@ -34,13 +34,14 @@ class StartedRun:
 
 @dataclass(frozen=True, slots=True)
 class EndedWait:
-    """A wait, or with ``step`` empty a cancel rule, that the event ended."""
+    """A wait, or with ``step`` empty a cancel rule, that the event ended, and the values that were compared."""
 
     run_id: UUID
     workflow: str
     step: str
     index: int
     condition: str
+    reads: tuple[Read, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def explain_stored(event: Event) -> Explanation:
     """Tell what became of an event that was read already."""
     using = event._state.db or get_alias()
     runs = Run.objects.using(using).filter(event_id=event.id).order_by("id")
-    ended = [_read_ended(wait) for wait in _find_ended(using, event)]
+    ended = [_read_ended(wait, event) for wait in _find_ended(using, event)]
     reasons = tuple(read_reasons(event.reasons))
     started = tuple(StartedRun(*row) for row in runs.values_list("id", "workflow", "status")[:LISTED])
     return Explanation(
@@ -138,7 +139,7 @@ def _name_outcome(event: Event, used: bool, reasons: tuple[Reason, ...]) -> str:
 
 def _find_ended(using: str, event: Event) -> list[Wait]:
     waits = Wait.objects.using(using).filter(event_id=event.id, signal="").select_related("run")
-    return list(waits.defer("bound", "output").order_by("id")[:LISTED])
+    return list(waits.defer("output").order_by("id")[:LISTED])
 
 
 def _find_open(using: str, event: Event) -> list[Wait]:
@@ -146,8 +147,13 @@ def _find_open(using: str, event: Event) -> list[Wait]:
     return list(waits.select_related("run").order_by("-id")[:UNMATCHED])
 
 
-def _read_ended(wait: Wait) -> EndedWait:
-    return EndedWait(wait.run_id, wait.run.workflow, wait.name, wait.index, write_condition(wait))
+def _read_ended(wait: Wait, event: Event) -> EndedWait:
+    condition = write_condition(wait)
+    try:
+        reads = read_compared(**_prepare(wait, event)) if condition else ()
+    except DurableError:  # of a condition that does not compile any more, only its text is told
+        reads = ()
+    return EndedWait(wait.run_id, wait.run.workflow, wait.name, wait.index, condition, reads)
 
 
 def write_condition(wait: Wait) -> str:
@@ -191,9 +197,13 @@ def compare_stored(wait: Wait, event: Event) -> list[Unmet]:
     Raises:
         InvalidExpression: The stored condition does not compile any more.
     """
-    return compare_wait(
-        match=wait.match,
-        expression=wait.expression,
-        bound=decode(wait.bound),
-        incoming=read_event(to_row(event)).as_dict(),
-    )
+    return compare_wait(**_prepare(wait, event))
+
+
+def _prepare(wait: Wait, event: Event) -> dict[str, Any]:
+    return {
+        "match": wait.match,
+        "expression": wait.expression,
+        "bound": decode(wait.bound),
+        "incoming": read_event(to_row(event)).as_dict(),
+    }

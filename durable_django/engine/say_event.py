@@ -43,11 +43,12 @@ def say_unmatched(wait: UnmatchedWait) -> str:
 def say_unmet(unmet: Unmet) -> str:
     """Return a comparison with the values that it compared."""
     verdict = f"could not be decided ({unmet.error})" if unmet.error else "is false"
-    read = ", ".join(map(_say_read, unmet.reads))
+    read = ", ".join(map(say_read, unmet.reads))
     return f"{unmet.text} {verdict}{': ' if read else ''}{read}"
 
 
-def _say_read(read: Read) -> str:
+def say_read(read: Read) -> str:
+    """Return a field and its value, shortened."""
     if not read.found:
         return f"{read.path} is missing"
     text = json.dumps(read.value, ensure_ascii=False, default=str)

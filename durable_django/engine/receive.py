@@ -38,13 +38,18 @@ def send_events(events: Sequence[Event | Mapping[str, Any]]) -> list[str]:
     Raises:
         InvalidEvent, EventTooLarge, TooManyEvents, Unserializable: Nothing was stored.
     """
-    from .route import route_after_commit
-
     using = get_alias()
     rows = prepare_events(events, source="code", make_id=lambda number: new_id())
+    store_events(using, rows)
+    return [str(row.id) for row in rows]
+
+
+def store_events(using: str, rows: Sequence[EventRow]) -> None:
+    """Store prepared events in the caller's transaction and route them after its commit."""
+    from .route import route_after_commit
+
     insert_events(using, rows)
     route_after_commit(using, rows)
-    return [str(row.id) for row in rows]
 
 
 def send_event(event: Event | Mapping[str, Any] | str, data: Mapping[str, Any] | None = None) -> str:

@@ -1,12 +1,13 @@
-"""``durable send``: send one event, or a file of events in one transaction."""
+"""``durable send``: send one event, a few in one transaction, or a long file in batches."""
 
 from __future__ import annotations
 
 import difflib
 from argparse import ArgumentParser
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, Final
 
 from django.core.management.base import CommandError
 from django.db import transaction
@@ -18,9 +19,13 @@ from ...engine.receive import send_events
 from ...models import Run
 from ..actor import write_audit
 from ..console import Console
-from ..payload import read_events, read_object
+from ..event_lines import Given, iterate_events
+from ..payload import read_object
+from ..send_lines import check_lines, send_lines
 
 HELP = "send an event, or a file of them"
+FEW: Final = 1_000
+"""Events that go in one transaction, each with a line of output."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,11 +35,33 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--file", metavar="PATH", help="read events from a file: JSON, or one a line")
     parser.add_argument("--id", help="the sender's id: it starts each workflow once in IDEMPOTENCY_HOURS")
     parser.add_argument("--ts", type=int, metavar="MS", help="its time, in milliseconds since 1970")
+    parser.add_argument(
+        "--from-line", type=int, default=1, metavar="N", help="leave out what is before line N"
+    )
+    parser.add_argument(
+        "--skip-sent", action="store_true", help="leave out events whose id is stored already"
+    )
 
 
 def handle(console: Console, options: dict[str, Any]) -> None:
     """Send the events and say what they started."""
-    events = _collect(options)
+    source = _find_source(options)
+    if source is None:
+        _send_few(
+            console, [{"name": options["name"], "data": read_object(options["payload"]), **_extras(options)}]
+        )
+        return
+    given = _skip(iterate_events(source), options["from_line"])
+    first = list(islice(given, FEW + 1))
+    if len(first) <= FEW and not options["skip_sent"]:
+        _send_few(console, [each.event for each in first])
+        return
+    if source != "-":
+        check_lines(console, _skip(iterate_events(source), options["from_line"]))
+    _send_many(console, chain(first, given), skip_sent=options["skip_sent"])
+
+
+def _send_few(console: Console, events: list[dict[str, Any]]) -> None:
     using = get_alias()
     with transaction.atomic(using=using):
         ids = [each for part in _split(events) for each in send_events(part)]
@@ -50,17 +77,32 @@ def handle(console: Console, options: dict[str, Any]) -> None:
             console.note(f"No workflow starts on {event['name']!r}.{_near(str(event['name']))}")
 
 
-def _collect(options: dict[str, Any]) -> list[dict[str, Any]]:
+def _send_many(console: Console, given: Iterator[Given], *, skip_sent: bool) -> None:
+    using = get_alias()
+    write_audit(using, "send", result="events of a file, in batches")
+    done = send_lines(using, console, given, skip_sent=skip_sent)
+    if console.as_json:
+        last = done.last.number if done.last else None
+        console.data({"events": done.sent, "skipped": done.skipped, "last": last, "seconds": done.seconds})
+    else:
+        console.line(done.say())
+
+
+def _find_source(options: dict[str, Any]) -> str | None:
     name, source = options["name"], options["file"]
     if source is None and name is None:
         raise CommandError("give the event's name, - for standard input, or --file.", returncode=2)
     if source is not None and name is not None:
         raise CommandError("give a name or --file, not both.", returncode=2)
     if source is None and name != "-":
-        return [{"name": name, "data": read_object(options["payload"]), **_extras(options)}]
+        return None
     if options["payload"] is not None or _extras(options):
         raise CommandError("data, --id and --ts go with a name; a file has them in its events.", returncode=2)
-    return read_events(source or "-")
+    return source or "-"
+
+
+def _skip(given: Iterator[Given], begin: int) -> Iterator[Given]:
+    return (each for each in given if each.number >= begin)
 
 
 def _extras(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
 from ..exceptions import DurableError
 from .actions import get_actor
 from .marks import leave_mark, take_mark
-from .media import CONSOLE
 from .operation import Operation
+from .pages import show_page
 
 TEMPLATE: Final = "durable_django/admin/ask.html"
 
@@ -94,19 +93,18 @@ def _preview(operation: Operation, form: Form) -> HttpResponse:
 
 
 def _ask(operation: Operation, form: Form, preview: dict[str, Any] | None = None) -> HttpResponse:
-    context = {
-        **operation.site.each_context(operation.request),
-        "title": operation.title,
-        "opts": operation.page.opts,
-        "console": CONSOLE,
-        "operation": operation,
-        "trail": operation.list_trail(),
-        "question": operation.ask(),
-        "consequences": operation.list_consequences(),
-        "form": form,
-        "preview": preview,
-        "mark": leave_mark(operation.request),
-        "seen": operation.request.POST.get("seen") or operation.read_state(),
-        "back_url": operation.find_back(),
-    }
-    return TemplateResponse(operation.request, TEMPLATE, context)
+    return show_page(
+        operation.page,
+        operation.request,
+        TEMPLATE,
+        title=operation.title,
+        operation=operation,
+        trail=operation.list_trail(),
+        question=operation.ask(),
+        consequences=operation.list_consequences(),
+        form=form,
+        preview=preview,
+        mark=leave_mark(operation.request),
+        seen=operation.request.POST.get("seen") or operation.read_state(),
+        back_url=operation.find_back(),
+    )

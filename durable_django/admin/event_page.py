@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,13 +16,14 @@ from django.utils.translation import gettext_lazy, ngettext
 from ..engine.alias import get_alias
 from ..engine.explain_event import EndedWait, Explanation, UnmatchedWait, explain_stored
 from ..engine.find_hooks import REQUEST_NAME
+from ..engine.reasons import Why
 from ..engine.reveal import reveal_event
 from ..engine.say_event import say_outcome, say_read, say_unmatched
 from ..engine.words import choose_word, name_step
 from ..models import Event, Run, Wait
 from .pages import build_trail, check_view, guard, show_gone, show_page
 from .permits import may_do, may_see_payloads, may_view
-from .render import find_page, show_json, show_link, show_state, show_time, show_value
+from .render import find_page, show_json, show_link, show_short, show_state, show_time, show_value
 
 TEMPLATE: Final = "durable_django/admin/event.html"
 SAME: Final = 20
@@ -52,8 +54,10 @@ def show_event(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpRes
         event=event,
         state=show_outcome(told.outcome),
         sentence=_say_what(told),
-        reasons=[str(each) for each in told.reasons],
-        near=[(_link_near(page, request, name), name) for name in told.near],
+        reasons=[
+            str(each) for each in told.reasons if each.code != Why.NO_WORKFLOW or told.outcome != "used"
+        ],
+        near=[(_link_near(page, request, name), name) for name in told.near if told.outcome != "used"],
         facts=_list_facts(event),
         buttons=_list_buttons(page, request, event),
         data=guard(request, lambda: show_value(reveal_event(event))),
@@ -84,7 +88,7 @@ def show_outcome(outcome: str) -> Any:
 
 def _say_what(told: Explanation) -> str:
     if told.outcome != "used":
-        return say_outcome(told)
+        return say_outcome(replace(told, near=()))
     started, resumed, cancelled = len(told.runs), len(told.resumed), len(told.cancelled)
     said = [
         ngettext("It started %d run.", "It started %d runs.", started) % started if started else "",
@@ -122,8 +126,7 @@ def _link_near(page: ModelAdmin[Any], request: HttpRequest, name: str) -> str:
 def _list_runs(page: ModelAdmin[Any], told: Explanation) -> list[dict[str, Any]]:
     return [
         {
-            "link": show_link(page.admin_site, Run, run.id),
-            "workflow": run.workflow,
+            "link": show_short(page.admin_site, run.id, run.workflow),
             "state": show_state(choose_word(run.status, "")),
         }
         for run in told.runs
@@ -133,8 +136,7 @@ def _list_runs(page: ModelAdmin[Any], told: Explanation) -> list[dict[str, Any]]
 def _list_ended(page: ModelAdmin[Any], ended: Sequence[EndedWait], *, seen: bool) -> list[dict[str, Any]]:
     return [
         {
-            "link": show_link(page.admin_site, Run, each.run_id),
-            "workflow": each.workflow,
+            "link": show_short(page.admin_site, each.run_id, each.workflow),
             "step": name_step(each.step, each.index) if each.step else "",
             "condition": each.condition,
             "values": ", ".join(map(say_read, each.reads)) if seen else _("hidden"),
@@ -148,7 +150,7 @@ def _list_unmatched(
 ) -> list[dict[str, Any]]:
     return [
         {
-            "link": show_link(page.admin_site, Run, each.run_id),
+            "link": show_short(page.admin_site, each.run_id, each.workflow),
             "step": name_step(each.step, each.index) if each.step else "",
             "condition": each.condition,
             "why": say_unmatched(each) if seen or each.why != "condition" else _("hidden"),

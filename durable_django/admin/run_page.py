@@ -25,11 +25,12 @@ from ..conf import settings
 from ..engine.alias import get_alias
 from ..engine.diagnose import Diagnosis, diagnose
 from ..engine.words import name_state, name_step, say_length
-from ..models import Attempt, Event, Run, RunResult, RunStatus, Step
-from ..models.run import ENDED, LIVE, RunQuerySet
+from ..models import Attempt, AuditEntry, Event, Run, RunResult, RunStatus, Step
+from ..models.run import LIVE, RunQuerySet
 from .media import CONSOLE
-from .permits import may, may_view
+from .permits import may_view
 from .render import find_page, show_link, show_state, show_time
+from .run_buttons import list_buttons, list_ways_out
 from .run_rows import read_last_attempt, read_result
 from .run_tabs import Asked, list_tabs
 from .trace import fold_trace
@@ -37,8 +38,8 @@ from .trace import fold_trace
 PAGE: Final = "durable_django/admin/run.html"
 FRAGMENT: Final = "durable_django/admin/run_regions.html"
 MISSING: Final = "durable_django/admin/missing.html"
+ORIGIN: Final = "operator"
 REVISED: Final = ("status", "waits_for", "token", "wakeups", "attempt", "ended_at")
-BUTTONS: Final = {"cancel": LIVE, "retry": (RunStatus.FAILED, RunStatus.CANCELLED), "rerun": (*LIVE, *ENDED)}
 
 
 def show_run(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpResponse:
@@ -155,8 +156,9 @@ def _build_context(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> dic
         "state": show_state(name_state(run)),
         "word": name_state(run).label,
         "facts": _list_facts(site, request, run, now),
-        "buttons": _list_buttons(page, request, run),
+        "buttons": list_buttons(page, request, run),
         "why": why,
+        "ways": list_ways_out(page, request, run, why) if why else [],
         "why_link": _link_cause(page, why),
         "error": _read_error(request, run),
         "tabs": tabs,
@@ -174,7 +176,7 @@ def _list_facts(site: AdminSite, request: HttpRequest, run: Run, now: datetime) 
         (_("started"), show_time(run.started_at) if run.started_at else ""),
         (_("ended"), show_time(run.ended_at) if run.ended_at else ""),
         (_("duration"), lasted),
-        (_("started by"), run.origin),
+        (_("started by"), _name_starter(run)),
         (_("event"), event if may_view(request, Event) else ""),
         (_("key"), run.key),
         (_("queue"), run.queue),
@@ -182,22 +184,18 @@ def _list_facts(site: AdminSite, request: HttpRequest, run: Run, now: datetime) 
         (_("code version"), run.version),
         (_("parent"), show_link(site, Run, run.parent_id) if run.parent_id else ""),
         (_("rerun of"), show_link(site, Run, run.rerun_of) if run.rerun_of else ""),
+        (_("from step"), name_step(run.rerun_from, run.rerun_index) if run.rerun_from else ""),
         (_("reason"), run.reason),
         (_("warning"), run.warning),
     ]
     return [(label, value) for label, value in facts if value]
 
 
-def _list_buttons(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> list[tuple[str, Any]]:
-    labels = {"cancel": _("Cancel…"), "retry": _("Retry…"), "rerun": _("Rerun…")}
-    buttons = [
-        (find_page(page.admin_site, f"run_{verb}", run.pk), labels[verb])
-        for verb, states in BUTTONS.items()
-        if run.status in states and may(request, verb)
-    ]
-    if run.status in ENDED and may(request, "delete"):
-        buttons.append((find_page(page.admin_site, "run_delete", run.pk), _("Delete…")))
-    return buttons
+def _name_starter(run: Run) -> str:
+    if run.origin != ORIGIN:
+        return run.origin
+    entries = AuditEntry.objects.using(run._state.db).filter(run_id=run.pk, action="invoke")
+    return entries.values_list("actor", flat=True).first() or run.origin
 
 
 def _link_cause(page: ModelAdmin[Run], why: Diagnosis | None) -> str:

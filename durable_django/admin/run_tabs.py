@@ -152,7 +152,22 @@ def _show_family(asked: Asked) -> dict[str, Any]:
             ),
         ),
         "nothing": _("It has invoked no other run."),
+        "reruns": _list_reruns(asked),
     }
+
+
+def _list_reruns(asked: Asked) -> str:
+    reruns = Run.objects.using(asked.run._state.db).filter(rerun_of=asked.run.pk).order_by("pk")
+    return show_table(
+        (_("run"), _("state"), _("from step"), _("created at")),
+        reruns.only("workflow", "status", "waits_for", "rerun_from", "rerun_index", "created_at"),
+        lambda run: (
+            show_link(asked.site, Run, run.pk),
+            show_state(name_state(run)),
+            name_step(run.rerun_from, run.rerun_index) if run.rerun_from else _("the beginning"),
+            show_time(run.created_at),
+        ),
+    )
 
 
 def _show_attempts(asked: Asked) -> dict[str, Any]:

@@ -14,8 +14,11 @@ from django.utils.translation import gettext as _
 from ..clock import read_now, read_time
 from ..define.registry import registry
 from ..engine.alias import get_alias
+from ..engine.codec import decode
+from ..engine.redact import redact
 from ..engine.reveal import reveal_step
 from ..engine.words import WORDS, name_state, name_step, say_due, say_length
+from ..exceptions import DurableError
 from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, WaitStatus
 from ..models.run import ENDED
 from .pages import build_trail, check_view, guard, show_gone, show_page
@@ -56,7 +59,7 @@ def show_step(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResp
         buttons=_list_buttons(page, request, step, waits),
         waits=[_tell_wait(page, wait, now) for wait in waits],
         children=_list_children(page, step) if step.kind == StepKind.INVOKE else [],
-        input=guard(request, lambda: show_value(_read(step.input))) if step.input else "",
+        input=guard(request, lambda: show_value(read_stored(step.input))) if step.input else "",
         output=guard(request, lambda: show_value(reveal_step(step, step.run.workflow)))
         if step.output is not None
         else "",
@@ -184,11 +187,8 @@ def _tell_attempt(each: Attempt) -> dict[str, Any]:
     }
 
 
-def _read(text: str | None) -> Any:
-    from ..engine.codec import decode
-    from ..engine.redact import redact
-    from ..exceptions import DurableError
-
+def read_stored(text: str | None) -> Any:
+    """Return stored JSON of the engine's codec, masked, or a code in brackets."""
     try:
         return redact(decode(text or "null"))
     except DurableError as error:
@@ -215,5 +215,5 @@ def _write_fixture(step: Step) -> str:
     if step.output is not None:
         told["output"] = reveal_step(step, step.run.workflow)
     if step.error:
-        told["error"] = _read(step.error)
+        told["error"] = read_stored(step.error)
     return json.dumps(told, indent=2, ensure_ascii=False, default=str)

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from ..clock import read_now
 from ..engine.alias import get_alias
 from ..engine.explain_event import write_condition
-from ..models import Run, Wait
+from ..models import Wait
 from .asking import route
 from .keyed_list import KeyedAdmin
-from .render import NOTHING, show_link, show_moment
+from .render import NOTHING, show_moment, show_short
 from .wait_filters import WaitAgeFilter, WaitEndFilter, WaitKindFilter, WaitStatusFilter, WaitWorkflowFilter
 from .wait_operations import Extend, Resolve, TimeOut
 from .wait_page import show_wait
@@ -35,7 +35,6 @@ class WaitAdmin(KeyedAdmin):
     list_display = (
         "shown_state",
         "waits_for",
-        "kind_word",
         "condition",
         "run_link",
         "name",
@@ -100,13 +99,11 @@ class WaitAdmin(KeyedAdmin):
 
     @admin.display(description=_("waits for"))
     def waits_for(self, wait: Wait) -> str:
-        """Show the name of the event or signal."""
-        return name_wait(wait)
-
-    @admin.display(description=_("kind"))
-    def kind_word(self, wait: Wait) -> str:
-        """Show the kind."""
-        return str(KINDS.get(wait.kind, wait.kind))
+        """Show the name of the event or signal, and which of the two it is."""
+        kind = KINDS.get(wait.kind, wait.kind)
+        if name_wait(wait) == kind:
+            return str(kind)
+        return format_html('{} <span class="dd-soft">({})</span>', name_wait(wait), kind)
 
     @admin.display(description=_("condition"))
     def condition(self, wait: Wait) -> str:
@@ -117,7 +114,7 @@ class WaitAdmin(KeyedAdmin):
     @admin.display(description=_("run"))
     def run_link(self, wait: Wait) -> str:
         """Link to the run."""
-        return show_link(self.admin_site, Run, wait.run_id, f"{wait.run.workflow} …{str(wait.run_id)[-8:]}")
+        return show_short(self.admin_site, wait.run_id, wait.run.workflow)
 
     @admin.display(description=_("since"))
     def since(self, wait: Wait) -> str:
@@ -129,4 +126,6 @@ class WaitAdmin(KeyedAdmin):
         """Show the end and what is left."""
         if wait.status != "open":
             return show_moment(wait.expires_at)
-        return format_html("{} ({})", show_moment(wait.expires_at), say_left(wait, self.now))
+        return format_html(
+            '{} <span class="dd-soft">({})</span>', show_moment(wait.expires_at), say_left(wait, self.now)
+        )

@@ -33,7 +33,8 @@ class Diagnosis:
     """Why a run does not move.
 
     ``code`` is stable, ``sentence`` and ``remedy`` are translated; ``stuck`` says that time alone will not
-    help. ``run_id`` is another run that this one waits for, ``event_name`` an event that it waits for.
+    help. ``run_id`` is another run that this one waits for, ``event_name`` an event that it waits for, and
+    ``wait_id`` the open wait for it.
     """
 
     code: str
@@ -43,6 +44,7 @@ class Diagnosis:
     until: datetime | None = None
     run_id: UUID | None = None
     event_name: str = ""
+    wait_id: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for answers in JSON, under stable keys."""
@@ -54,6 +56,7 @@ class Diagnosis:
             "until": self.until,
             "run_id": str(self.run_id) if self.run_id else None,
             "event_name": self.event_name or None,
+            "wait_id": self.wait_id,
         }
 
 
@@ -224,6 +227,7 @@ def _describe_wait(step: Step, due: str, facts: Facts) -> Diagnosis:
         remedy=_remedy_of(waits[0]),
         until=step.ready_at,
         event_name=waits[0].event_name,
+        wait_id=waits[0].pk,
     )
 
 

@@ -60,6 +60,7 @@ class UnmatchedWait:
     why: str
     detail: str = ""
     unmet: tuple[Unmet, ...] = ()
+    workflow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ def _explain_wait(wait: Wait, event: Event) -> UnmatchedWait:
         why=why,
         detail=detail,
         unmet=unmet,
+        workflow=wait.run.workflow,
     )
 
 

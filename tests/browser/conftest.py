@@ -102,7 +102,8 @@ class Browser:
         asked = self.queries.get(page.url.split("#")[0], 0)
         if asked > allowed:
             found.append(f"{page.url}: {asked} queries, at most {allowed}")
-        assert not found + self.faults
+        if found or self.faults:
+            pytest.fail("\n".join([*found, *self.faults]), pytrace=False)
 
     def _open_twin(self, page: Any) -> Any:
         """Open the page's address with scripts, since axe is one; a page that a POST answered cannot be."""

@@ -101,4 +101,7 @@ def drop_stale() -> None:
 
 def _is_stale(name: str) -> bool:
     born = name.removeprefix(DATABASE_PREFIX).partition("_")[0]
-    return int(born, 16) < time.time() - STALE_SECONDS
+    try:
+        return int(born, 16) < time.time() - STALE_SECONDS
+    except ValueError:  # made by hand, for something else
+        return False

@@ -7,9 +7,11 @@ reads only the columns that it shows and never counts beyond ``base.COUNTED`` ro
 
 from .events import EventAdmin
 from .parts import AttemptAdmin, StepAdmin
-from .records import AuditEntryAdmin, WorkerAdmin
+from .records import AuditEntryAdmin
 from .runs import RunAdmin
 from .waits import WaitAdmin
+from .workers import WorkerAdmin
+from .workflows import WorkflowAdmin
 
 __all__ = [
     "AttemptAdmin",
@@ -19,4 +21,5 @@ __all__ = [
     "StepAdmin",
     "WaitAdmin",
     "WorkerAdmin",
+    "WorkflowAdmin",
 ]

@@ -1,187 +1,149 @@
-"""The overview: what needs somebody, how much there is to do, who works; from bounded queries."""
+"""The overview: what needs somebody, how much there is to do, how it went, who works; in five queries."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
+from urllib.parse import urlencode
 
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from ..clock import read_now, read_time
+from ..clock import Now, read_time
 from ..conf import settings
 from ..engine.alias import get_alias
 from ..engine.diagnose import ALIVE_SECONDS, OVERDUE_SECONDS, TICK
-from ..engine.words import WORDS, choose_word, say_length, select_state
-from ..models import Run, RunStatus, Worker
-from .media import CONSOLE
+from ..engine.words import WORDS, say_length
+from ..models import Rollup, Run, RunResult, Worker
+from .charts import HEIGHT, find_top, trace
+from .figure_charts import build_charts, say_number
+from .figures import SPANS, Part, divide, find_span, list_errors, read_rows
+from .overview_attention import Present, list_attention, read_present
+from .pages import show_page
 from .permits import may_view
-from .render import find_page, show_state, show_time
-from .run_filters import SKEW
+from .render import find_page, show_moment, show_state, show_time
 
 TEMPLATE: Final = "durable_django/admin/overview.html"
-LIMIT: Final = 10_000
 WORKERS: Final = 100
+STALE_SECONDS: Final = 180.0
+"""Figures are written within a few seconds after each minute."""
 
 
 def show_overview(page: ModelAdmin[Run], request: HttpRequest) -> HttpResponse:
-    """Return the overview, in seven queries at most."""
-    request.current_app = page.admin_site.name
+    """Return the overview."""
+    request.current_app = page.admin_site.name  # as Django's own views do
     if not page.has_view_permission(request):
         raise PermissionDenied
-    using = get_alias()
-    now = read_now(using)
-    live = _count_live(using)
-    failed = _count_failed(using, now)
-    workers = list(Worker.objects.using(using).order_by("-seen_at")[:WORKERS])
-    queued = Run.objects.using(using).filter(status=RunStatus.QUEUED).order_by("pk")
-    oldest = dict(_read_oldest(queued))
-    list_url = find_page(page.admin_site, "run_changelist")
-    context = {
-        **page.admin_site.each_context(request),
-        "title": _("Durable workflows: overview"),
-        "console": CONSOLE,
-        "list_url": list_url,
-        "attention": [
-            *_list_failed(failed, list_url),
-            *_list_stuck(live, list_url),
-            *_list_late(using, now),
-            *_list_workers(workers, oldest, now),
-        ],
-        "tiles": _list_tiles(live, failed, oldest, now, list_url),
-        "workers": [_tell_worker(row, now) for row in workers if row.name != TICK]
+    using, site = get_alias(), page.admin_site
+    workers: list[Any] = list(Worker.objects.using(using).annotate(now=Now()).order_by("-seen_at")[:WORKERS])
+    now = read_time(workers[0].now) if workers else timezone.now()
+    span = find_span(request.GET.get("span", ""))
+    present = read_present(using, now)
+    rows = read_rows(using, span, now)
+    parts = divide(rows, span, now)
+    list_url = find_page(site, "run_changelist")
+    return show_page(
+        page,
+        request,
+        TEMPLATE,
+        title=_("Durable workflows"),
+        list_url=list_url,
+        attention=list_attention(site, present, workers, now),
+        tiles=_list_tiles(present, parts, list_url),
+        spans=[{"code": each.code, "label": each.label, "current": each == span} for each in SPANS],
+        charts=build_charts(parts, span),
+        stale=_tell_stale(rows, workers, now),
+        errors=_list_errors(rows, list_url) if may_view(request, RunResult) else None,
+        workers=[_tell_worker(row, now) for row in workers if row.name != TICK][:10]
         if may_view(request, Worker)
         else None,
-        "tick": _tell_tick(workers, now),
-        "empty": not live and not failed and not Run.objects.using(using).exists(),
-        "now": show_time(now),
-    }
-    return TemplateResponse(request, TEMPLATE, context)
+        workers_url=find_page(site, "worker_changelist"),
+        tick=_tell_tick(workers, now),
+        empty=not present.live and not present.failed and not Run.objects.using(using).exists(),
+        now=show_time(now),
+    )
 
 
-def _count_live(using: str) -> Counter[str]:
-    rows = Run.objects.using(using).filter(wake_at__isnull=False).values_list("status", "waits_for")
-    return Counter(choose_word(*row).code for row in rows[: LIMIT + 1])
-
-
-def _count_failed(using: str, now: datetime) -> Counter[str]:
-    begin = now - timedelta(hours=24)
-    floor = UUID(int=int((begin - SKEW).timestamp() * 1000) << 80)
-    rows = Run.objects.using(using).filter(select_state("failed"), pk__gte=floor, created_at__gte=begin)
-    return Counter(rows.order_by("-pk").values_list("workflow", flat=True)[: LIMIT + 1])
-
-
-def _read_oldest(queued: QuerySet[Run]) -> Iterable[tuple[str, datetime]]:
-    found: dict[str, datetime] = {}
-    for queue, created_at in queued.values_list("queue", "created_at")[:1_000]:
-        found.setdefault(queue, read_time(created_at))
-    return found.items()
-
-
-def _list_failed(failed: Counter[str], list_url: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "text": _tell_failed(count) % {"count": count, "name": name},
-            "detail": _("created in the last 24 hours"),
-            "url": f"{list_url}?status=failed&workflow={name}",
-        }
-        for name, count in failed.most_common(10)
-    ]
-
-
-def _tell_failed(count: int) -> str:
-    return ngettext("%(count)d run of “%(name)s” failed", "%(count)d runs of “%(name)s” failed", count)
-
-
-def _list_stuck(live: Counter[str], list_url: str) -> list[dict[str, Any]]:
-    if not live["stuck"]:
-        return []
-    text = ngettext("%d run waits for code", "%d runs wait for code", live["stuck"]) % live["stuck"]
-    detail = _("no worker has their workflow")
-    return [{"text": text, "detail": detail, "url": f"{list_url}?status=stuck&created=all"}]
-
-
-def _list_late(using: str, now: datetime) -> list[dict[str, Any]]:
-    due = Run.objects.using(using).filter(wake_at__isnull=False).order_by("wake_at")
-    first = due.values_list("wake_at", flat=True).first()
-    late = (now - read_time(first)).total_seconds() if first else 0.0
-    if late < OVERDUE_SECONDS:
-        return []
-    text = _("A run should have been looked at %s ago") % say_length(late)
-    return [{"text": text, "detail": _("does anybody tick?"), "url": ""}]
-
-
-def _list_workers(workers: list[Worker], oldest: dict[str, datetime], now: datetime) -> list[dict[str, Any]]:
-    alive = [row for row in workers if row.name != TICK and _age(row, now) <= ALIVE_SECONDS]
-    served = {queue for row in alive for queue in row.queues.split(",")}
-    told = [
-        {
-            "text": _("No live worker serves the queue “%s”") % queue,
-            "detail": _("start one: manage.py durable worker -q %s") % queue,
-            "url": "",
-        }
-        for queue in sorted(oldest)
-        if queue not in served
-    ]
-    if alive or told:
-        return told
-    detail = _("start one: manage.py durable worker")
-    return [{"text": _("No worker is alive"), "detail": detail, "url": ""}]
-
-
-def _list_tiles(
-    live: Counter[str], failed: Counter[str], oldest: dict[str, datetime], now: datetime, list_url: str
-) -> list[dict[str, Any]]:
-    full = sum(live.values()) > LIMIT
-    age = say_length((now - min(oldest.values())).total_seconds()) if oldest else ""
-    tiles = [
-        {
-            "state": show_state(WORDS[code]),
-            "count": f"{live[code]}{'+' if full else ''}",
-            "detail": _("oldest: %s") % age if code == "queued" and age else "",
-            "url": f"{list_url}?status={code}&created=all",
-        }
-        for code in ("running", "queued", "waiting", "sleeping", "retrying")
-    ]
-    many = sum(failed.values())
-    return [
-        *tiles,
+def _list_tiles(present: Present, parts: Sequence[Part], list_url: str) -> list[dict[str, Any]]:
+    tiles = []
+    for code in ("running", "queued", "waiting", "sleeping", "retrying"):
+        gauges = [each.gauge(code) for each in parts] if code in ("running", "queued", "waiting") else []
+        tiles.append(
+            {
+                "state": show_state(WORDS[code]),
+                "code": code,
+                "count": f"{say_number(present.states[code])}{'+' if present.full else ''}",
+                "detail": _("oldest: %s") % say_length(present.oldest)
+                if code == "queued" and present.oldest is not None
+                else "",
+                "url": f"{list_url}?status={code}&created=all",
+                "spark": _draw_spark(gauges),
+            }
+        )
+    failed = sum(present.failed.values())
+    tiles.append(
         {
             "state": show_state(WORDS["failed"]),
-            "count": f"{min(many, LIMIT)}{'+' if many > LIMIT else ''}",
+            "code": "failed",
+            "count": f"{say_number(failed)}{'+' if present.many_failed else ''}",
             "detail": _("last 24 hours"),
             "url": f"{list_url}?status=failed",
-        },
+            "spark": _draw_spark([each.get("failed") for each in parts]),
+        }
+    )
+    return tiles
+
+
+def _draw_spark(values: Sequence[float | None]) -> str:
+    top = find_top(max((value or 0 for value in values), default=0))
+    return trace(values, top, width=200.0, height=HEIGHT / 5) if any(values) else ""
+
+
+def _list_errors(rows: Sequence[Rollup], list_url: str) -> list[dict[str, Any]]:
+    return [
+        {
+            **each,
+            "seen": show_moment(each["seen"]),
+            "url": f"{list_url}?{_ask_error(each['line'])}",
+        }
+        for each in list_errors(rows)
     ]
+
+
+def _ask_error(line: str) -> str:
+    return urlencode({"status": "failed", "created": "7d", "error": line.partition(":")[0]})
+
+
+def _tell_stale(rows: Sequence[Rollup], workers: Sequence[Worker], now: datetime) -> str:
+    """Say so if nobody has written figures of late."""
+    if not rows:
+        return ""
+    last = read_time(rows[-1].at)
+    age = (now - last).total_seconds() - rows[-1].span * 60
+    if age < STALE_SECONDS:
+        return ""
+    text = _("These figures end %(age)s ago, at %(time)s: nobody has ticked since.")
+    return text % {"age": say_length(age), "time": f"{timezone.localtime(last):%H:%M}"}
 
 
 def _tell_worker(row: Worker, now: datetime) -> dict[str, Any]:
-    alive = _age(row, now) <= ALIVE_SECONDS
+    age = (now - read_time(row.seen_at)).total_seconds()
     return {
         "row": row,
-        "state": _("live") if alive else _("lost"),
-        "alive": alive,
-        "seen": _("%s ago") % say_length(_age(row, now)),
-        "started": show_time(row.started_at),
+        "alive": age <= ALIVE_SECONDS,
+        "seen": _("%s ago") % say_length(age),
+        "started": show_moment(row.started_at),
     }
 
 
-def _tell_tick(workers: list[Worker], now: datetime) -> dict[str, Any]:
+def _tell_tick(workers: Sequence[Worker], now: datetime) -> dict[str, Any]:
     row = next((each for each in workers if each.name == TICK), None)
     if row is None:
         return {"text": _("Nobody has ticked yet."), "late": True}
-    age = _age(row, now)
+    age = (now - read_time(row.seen_at)).total_seconds()
     late = age > OVERDUE_SECONDS + settings.TICK_SECONDS
     return {"text": _("The last tick was %s ago.") % say_length(age), "late": late}
-
-
-def _age(row: Worker, now: datetime) -> float:
-    return (now - read_time(row.seen_at)).total_seconds()

@@ -14,6 +14,7 @@ from ..conf import settings
 from .media import CONSOLE
 from .permits import may_see_payloads
 from .render import HIDDEN, find_page
+from .sections import list_sections
 
 GONE: Final = "durable_django/admin/gone.html"
 
@@ -35,6 +36,7 @@ def show_page(
         "opts": page.opts,
         "console": CONSOLE,
         "page_model": page.opts.model_name,
+        "sections": list_sections(page.admin_site, request),
         **shown,
     }
     return TemplateResponse(request, template, context, status=status)

@@ -134,7 +134,7 @@ class RunChangeList(NarrowChangeList):
             text = _(
                 "“%s” is looked for run by run. Choose a state other than completed, or a range of at most 7 days."
             )
-            return text % slow[0].label
+            return str(text % slow[0].label)
         return ""
 
     def _states(self) -> StateFilter:

@@ -23,6 +23,7 @@ from .render import find_page
 
 FORM: Final = "durable_django/admin/view_form.html"
 MOST: Final = 100
+LONGEST: Final = 2_000
 NOT_SAVED: Final = ("older", "newer", "e", "p")
 SYSTEM: Final = (
     (gettext_lazy("Failed today"), "status=failed&created=24h"),
@@ -111,7 +112,7 @@ def read_query(request: HttpRequest) -> str:
 
 def _save(request: HttpRequest, form: ViewForm) -> bool:
     query = read_query(request)
-    if len(query) > SavedView._meta.get_field("query").max_length:
+    if len(query) > LONGEST:
         form.add_error(None, _("These filters are too long to be saved."))
         return False
     view = SavedView(
@@ -131,7 +132,7 @@ def _save(request: HttpRequest, form: ViewForm) -> bool:
 
 
 def _check(page: ModelAdmin[Run], request: HttpRequest) -> None:
-    request.current_app = page.admin_site.name  # type: ignore[attr-defined]  # as Django's own views do
+    request.current_app = page.admin_site.name  # as Django's own views do
     if not page.has_view_permission(request):
         raise PermissionDenied
 

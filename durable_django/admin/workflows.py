@@ -1,0 +1,217 @@
+"""Workflows: all that anything is known of, and a page for each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote, unquote
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ..clock import read_now
+from ..define.cron import Cron
+from ..engine.alias import get_alias
+from ..engine.words import name_state, say_instant
+from ..models import Run, WorkflowState
+from .base import ReadOnlyAdmin
+from .charts import HEIGHT, find_top, trace
+from .figure_charts import build_charts, say_number, say_seconds
+from .figures import SPANS, divide, find_span, list_errors, read_rows
+from .pages import build_trail, check_view, show_gone, show_page
+from .permits import may_do
+from .render import find_page, show_link, show_moment, show_state, show_time
+from .workflow_rows import Row, read_config, read_workflows, tell_trigger
+
+LIST: Final = "durable_django/admin/workflow_list.html"
+PAGE: Final = "durable_django/admin/workflow.html"
+TIMES: Final = 5
+RECENT: Final = 10
+BUTTONS: Final = (
+    ("invoke", "invoke_workflow", gettext_lazy("Invoke…")),
+    ("pause", "pause_workflow", gettext_lazy("Pause…")),
+    ("resume", "pause_workflow", gettext_lazy("Resume…")),
+)
+
+
+@admin.register(WorkflowState)
+class WorkflowAdmin(ReadOnlyAdmin):
+    """What the code declares and what became of it."""
+
+    list_display = ("id",)
+    list_columns = ("id",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show all workflows, in three queries."""
+        check_view(self, request)
+        using = get_alias()
+        now = read_now(using)
+        rows, whole = read_workflows(using, now)
+        wanted = request.GET.get("q", "").strip().lower()
+        found = [row for row in rows if wanted in row.id.lower()]
+        return show_page(
+            self,
+            request,
+            LIST,
+            title=_("Workflows"),
+            rows=[_tell_row(self, row, whole) for row in found],
+            wanted=request.GET.get("q", ""),
+            empty=not rows,
+            now=show_time(now),
+        )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show one."""
+        check_view(self, request)
+        using, key = get_alias(), unquote(object_id)
+        now = read_now(using)
+        rows, whole = read_workflows(using, now)
+        row = next((each for each in rows if each.id == key), None)
+        if row is None:
+            return show_gone(self, request, key)
+        told = _tell(self, request, row, whole, now)
+        return show_page(self, request, PAGE, title=row.id, trail=build_trail(self, ("", row.id)), **told)
+
+
+def _tell_row(page: WorkflowAdmin, row: Row, whole: bool) -> dict[str, Any]:
+    total, site = row.total, page.admin_site
+    runs = find_page(site, "run_changelist")
+    ended = total["completed"] + total["failed"]
+    hours = [row.hours[at] for at in sorted(row.hours)]
+    return {
+        "id": row.id,
+        "url": find_page(site, "workflowstate_change", quote(row.id)),
+        "runs_url": _list_runs(runs, row.id),
+        "failed_url": _list_runs(runs, row.id, status="failed"),
+        "state": _tell_state(row),
+        "triggers": row.triggers,
+        "live": [
+            (
+                code,
+                say_number(row.live[code]) + ("" if whole else "+"),
+                _list_runs(runs, row.id, status=code, created="all"),
+            )
+            for code in ("running", "queued", "waiting", "sleeping", "retrying", "stuck")
+            if row.live[code]
+        ],
+        "completed": say_number(total["completed"]),
+        "failed": say_number(total["failed"]) if total["failed"] else "",
+        "share": round(total["failed"] / ended * 100) if ended else None,
+        "p95": say_seconds(row.p95) if row.p95 is not None else "–",
+        "last_failure": show_moment(row.last_failure),
+        "spark": _draw(hours) if len(hours) > 1 else "",
+    }
+
+
+def _list_runs(url: str, workflow: str, **filters: str) -> str:
+    return f"{url}?{urlencode({'workflow': workflow, **filters})}"
+
+
+def _draw(hours: list[dict[str, Any]]) -> str:
+    values = [each["completed"] + each["failed"] for each in hours]
+    return trace(values, find_top(max(values)), width=200.0, height=HEIGHT / 5)
+
+
+def _tell_state(row: Row) -> dict[str, str]:
+    if row.paused:
+        return {"code": "paused", "icon": "⏸", "word": _("paused")}
+    if row.declared is None:
+        return {"code": "stuck", "icon": "⚠", "word": _("not in the code")}
+    return {"code": "completed", "icon": "✓", "word": _("active")}
+
+
+def _tell(page: WorkflowAdmin, request: HttpRequest, row: Row, whole: bool, now: datetime) -> dict[str, Any]:
+    using, span = get_alias(), find_span(request.GET.get("span", ""))
+    figures = read_rows(using, span, now, row.id)
+    runs = find_page(page.admin_site, "run_changelist")
+    return {
+        "row": _tell_row(page, row, whole),
+        "pause": _tell_pause(row),
+        "missing": _tell_missing(row),
+        "buttons": _list_buttons(page, request, row),
+        "facts": [(name, value) for name, value in read_config(row).items() if value not in ("", None)],
+        "place": _find_place(row),
+        "triggers": [tell_trigger(each) for each in row.declared.triggers] if row.declared else [],
+        "schedules": _list_schedules(row, now),
+        "spans": [{"code": each.code, "label": each.label, "current": each == span} for each in SPANS],
+        "charts": build_charts(divide(figures, span, now), span, gauges=False),
+        "errors": [{**each, "seen": show_moment(each["seen"])} for each in list_errors(figures)]
+        if may_do(request, "view_runresult")
+        else None,
+        "failed_url": _list_runs(runs, row.id, status="failed", created="7d"),
+        "recent": [_tell_run(page, run) for run in _read_recent(using, row.id)]
+        if may_do(request, "view_run")
+        else None,
+    }
+
+
+def _tell_pause(row: Row) -> dict[str, Any] | None:
+    if row.state is None or row.state.paused_at is None:
+        return None
+    state = row.state
+    text = _("Paused by %(who)s since %(time)s. New runs queue up and start on resume.")
+    return {
+        "text": text % {"who": state.paused_by, "time": say_instant(state.paused_at)},
+        "reason": state.pause_reason,
+    }
+
+
+def _tell_missing(row: Row) -> str:
+    if row.declared is not None:
+        return ""
+    live = sum(row.live.values())
+    if not live:
+        return _("No code that is loaded here declares this workflow.")
+    text = ngettext("%d run exists", "%d runs exist", live) % live
+    return _("%s, but no code that is loaded here declares this workflow.") % text
+
+
+def _list_buttons(page: WorkflowAdmin, request: HttpRequest, row: Row) -> list[tuple[str, Any]]:
+    fitting = {"invoke": row.declared is not None, "pause": not row.paused, "resume": row.paused}
+    found = []
+    for verb, permission, label in BUTTONS:
+        url = find_page(page.admin_site, f"workflow_{verb}", row.id)
+        if url and fitting[verb] and may_do(request, permission):
+            found.append((url, label))
+    return found
+
+
+def _find_place(row: Row) -> str:
+    if row.declared is not None:
+        return row.declared.where
+    if row.state is not None and row.state.file:
+        return f"{row.state.module} ({row.state.file}:{row.state.line})"
+    return ""
+
+
+def _list_schedules(row: Row, now: datetime) -> list[dict[str, Any]]:
+    crons = [each for each in row.declared.triggers if isinstance(each, Cron)] if row.declared else []
+    return [{"cron": tell_trigger(each), "times": _list_times(each, now)} for each in crons]
+
+
+def _list_times(cron: Cron, now: datetime) -> list[str]:
+    times, moment = [], now
+    for _count in range(TIMES):
+        moment = cron.find_next(moment)
+        times.append(show_time(moment))
+    return times
+
+
+def _read_recent(using: str, workflow: str) -> list[Run]:
+    runs = Run.objects.using(using).filter(workflow=workflow).order_by("-pk")
+    return list(runs.only("workflow", "status", "waits_for", "key", "created_at", "ended_at")[:RECENT])
+
+
+def _tell_run(page: WorkflowAdmin, run: Run) -> dict[str, Any]:
+    return {
+        "state": show_state(name_state(run)),
+        "link": show_link(page.admin_site, Run, run.pk, f"…{str(run.pk)[-8:]}"),
+        "key": run.key,
+        "created": show_moment(run.created_at),
+        "ended": show_moment(run.ended_at),
+    }

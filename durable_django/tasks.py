@@ -11,6 +11,7 @@ from django.db import close_old_connections
 from .conf import settings
 from .dispatch import celery_worker
 from .dispatch.message import read_body
+from .dispatch.suspects import allowed_deaths
 from .engine.alias import get_alias
 from .engine.bulk_work import share_bulk
 from .engine.errand import give_back
@@ -41,7 +42,10 @@ def run(*args: Any, **kwargs: Any) -> None:
     celery_worker.join()
     close_old_connections()  # Celery does so itself unless CELERY_DB_REUSE_MAX is set
     using = get_alias()
-    for claimed in claim_runs(using, owner=get_owner(), lease=settings.LEASE_SECONDS, ids=[run_id]):
+    deaths = allowed_deaths(using)
+    for claimed in claim_runs(
+        using, owner=get_owner(), lease=settings.LEASE_SECONDS, ids=[run_id], deaths=deaths
+    ):
         execute_run(using, claimed, lend=True)
 
 

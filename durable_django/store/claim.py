@@ -34,11 +34,12 @@ def claim_runs(
     limit: int = 1,
     including: Sequence[str] | None = None,
     excluding: Sequence[str] = (),
+    deaths: range | None = None,
 ) -> list[Claimed]:
     """Take up to ``limit`` queued runs, of a queue or of a list of ids, oldest first.
 
-    ``lease`` is in seconds. ``including`` and ``excluding`` are workflow ids. Runs that another worker is
-    just taking are passed over.
+    ``lease`` is in seconds. ``including`` and ``excluding`` are workflow ids; ``deaths`` are the deaths of
+    workers in a row that a run may have seen. Runs that another worker is just taking are passed over.
     """
     vendor = "postgresql" if is_postgres(using) else "sqlite"
     condition = "queue = %s"
@@ -52,6 +53,8 @@ def claim_runs(
     if excluding:
         condition += f" AND workflow NOT IN ({_marks(excluding)})"
         params += excluding
+    if deaths is not None:
+        condition += f" AND crash_count BETWEEN {deaths.start:d} AND {deaths.stop - 1:d}"
     take = _take_postgres if is_postgres(using) else _take_sqlite
     return [_read(row) for row in take(using, condition, params, owner, lease, limit)]
 

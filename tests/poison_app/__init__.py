@@ -1,0 +1,1 @@
+"""An app whose workflows kill the process that executes them."""

@@ -1,4 +1,7 @@
-"""What a workflow asks for: one immutable value a step tool, carried out by the engine."""
+"""What a workflow asks for: one value a step tool, carried out by the engine and changed by nobody.
+
+See Note [Values of the hot path are not frozen].
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from .ai import Adapter
 from .waits import EventWait, Wait
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
     """A call of a step tool; ``kind`` is what is stored with its memo."""
 
@@ -19,7 +22,7 @@ class Call:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TriedCall(Call):
     """A call that is tried again when it fails."""
 
@@ -27,7 +30,7 @@ class TriedCall(Call):
     backoff: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunCall(TriedCall):
     """``step.run``: call a function once to success."""
 
@@ -40,7 +43,7 @@ class RunCall(TriedCall):
     output_type: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SleepCall(Call):
     """``step.sleep`` and ``step.sleep_until``: exactly one of the two is given."""
 
@@ -49,7 +52,7 @@ class SleepCall(Call):
     until: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WaitCall(Call):
     """The tools that wait for events and signals: one wait, or several of which any or all end the step."""
 
@@ -73,21 +76,21 @@ class WaitCall(Call):
         return "event" if self.event_names else "signal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EventCall(WaitCall):
     """``step.wait_for_event``."""
 
     kind: ClassVar[str] = "event"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SignalCall(WaitCall):
     """``step.wait_for_signal``."""
 
     kind: ClassVar[str] = "signal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AnyCall(WaitCall):
     """``step.wait_for_any``."""
 
@@ -95,7 +98,7 @@ class AnyCall(WaitCall):
     mode: ClassVar[str] = "any"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AllCall(WaitCall):
     """``step.wait_for_all``."""
 
@@ -103,7 +106,7 @@ class AllCall(WaitCall):
     mode: ClassVar[str] = "all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SendCall(Call):
     """``step.send_event``; ``many`` tells a list from a single event."""
 
@@ -111,7 +114,7 @@ class SendCall(Call):
     events: Sequence[Event | Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class InvokeCall(Call):
     """``step.invoke``; ``workflow`` is an id."""
 
@@ -121,7 +124,7 @@ class InvokeCall(Call):
     timeout: Duration | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class FetchCall(TriedCall):
     """``step.fetch``; ``content`` is the body as it is sent."""
 
@@ -136,7 +139,7 @@ class FetchCall(TriedCall):
     key_header: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class InferCall(TriedCall):
     """``step.ai.infer``: ask a model through ``adapter``."""
 
@@ -147,14 +150,14 @@ class InferCall(TriedCall):
     max_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WrapCall(RunCall):
     """``step.ai.wrap``: a step whose arguments are kept with its result."""
 
     kind: ClassVar[str] = "wrap"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LinkCall(Call):
     """``ctx.link``: no step; ``subject`` is a model instance, or a model class with ``pk``."""
 

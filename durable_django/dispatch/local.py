@@ -1,10 +1,4 @@
-"""Local: the worker of one process, threads for ``def`` runs and an event loop for ``async def`` runs.
-
-Note [A claim waits for more free slots]
-    While more is queued than there are slots, slots become free one by one, and a claim costs the same for one run
-    as for many. So it waits until a quarter of the slots is free, but no longer than GATHER_SECONDS. A
-    nudge is followed at once.
-"""
+"""Local: the worker of one process, threads for ``def`` runs and an event loop for ``async def`` runs."""
 
 from __future__ import annotations
 
@@ -12,30 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
 from ..conf import settings
 from ..define.registry import registry
 from ..engine.errand import count_errands
-from ..engine.identity import get_owner
 from ..engine.keeper import keeper
 from ..engine.nudge import Nudge, listen
-from ..store.base import Claimed
-from ..store.claim import claim_runs
 from ..store.lease import release_leases
-from ..store.load import load_memos_of
-from .crew import AsyncCrew, Crew, Taken, ThreadCrew
+from .claimer import GATHER_SECONDS, Claimer
+from .crew import AsyncCrew, Crew, ThreadCrew
 from .sockets import WakeSocket, send_wake
 from .ticker import Ticker
 
 logger = logging.getLogger("durable_django.worker")
-
-CLAIM_LIMIT = 64
-GATHER_SECONDS = 0.005
-POLL_SECONDS = 2.0
-"""How long queued work of another host may stay unseen between two re-nudges."""
 
 
 class LocalDispatcher:
@@ -72,6 +57,7 @@ class Runner:
         self._queues = list(queues) if queues else None
         self._threads = ThreadCrew(using, threads or settings.WORKER_THREADS, self._freed)
         self._tasks = AsyncCrew(using, tasks or settings.WORKER_TASKS, self._freed)
+        self._claimer = Claimer(using, lambda: self.queues, threads=self._threads, tasks=self._tasks)
         self._ticker = Ticker(using, self.queues) if tick else None
         self._wake = threading.Event()
         self._enough = threading.Event()
@@ -154,51 +140,12 @@ class Runner:
             try:
                 self._wake.clear()
                 self._enough.clear()
-                while self._claim_all() and not self._stopping.is_set():
-                    continue
+                pause = self._claimer.fill()
             except (DatabaseError, InterfaceError):
                 logger.warning("the database cannot be reached; the worker tries again", exc_info=True)
                 connections[self._using].close()
                 self._stopping.wait(1.0)
-            self._wake.wait(POLL_SECONDS)
-            if self._threads.hungry or self._tasks.hungry:
+                pause = 0.0
+            if self._wake.wait(pause) and (self._threads.hungry or self._tasks.hungry):
                 self._enough.wait(GATHER_SECONDS)
         connections.close_all()
-
-    def _claim_all(self) -> bool:
-        """Fill the free slots; return whether there may be more work for slots that are still free."""
-        asynchronous = [each.id for each in registry if each.is_async]
-        more = self._claim(self._threads, excluding=asynchronous)
-        if asynchronous:
-            more = self._claim(self._tasks, including=asynchronous) or more
-        return more
-
-    def _claim(self, crew: Crew, **which: list[str]) -> bool:
-        more = False
-        for queue in self.queues:
-            limit = min(crew.free, CLAIM_LIMIT)
-            if limit <= 0:
-                crew.hungry = True
-                return False
-            claimed = self._claim_queue(queue, limit, which)
-            if claimed:
-                crew.execute(self._load(claimed))
-            more = more or len(claimed) == limit
-        crew.hungry = more
-        return more and crew.free > 0
-
-    def _load(self, claimed: list[Claimed]) -> list[Taken]:
-        """Load the memos of the resumed ones among several runs in one query."""
-        resumed = [run.id for run in claimed if not run.fresh]
-        memos = load_memos_of(self._using, resumed) if len(resumed) > 1 else {}
-        return [(run, memos.get(run.id)) for run in claimed]
-
-    def _claim_queue(self, queue: str, limit: int, which: dict[str, Any]) -> list[Claimed]:
-        return claim_runs(
-            self._using,
-            owner=get_owner(),
-            lease=settings.LEASE_SECONDS,
-            queue=queue,
-            limit=limit,
-            **which,
-        )

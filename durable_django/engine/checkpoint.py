@@ -40,13 +40,17 @@ def get_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
     return desk if desk is not None else _desks.setdefault(key, make_desk(using, relaxed))
 
 
-def write_checkpoint(using: str, step: StepWrite, relaxed: bool = False) -> Recorded:
+def write_checkpoint(
+    using: str, step: StepWrite, relaxed: bool = False, *, grouped: bool = False
+) -> Recorded:
     """Write a step and return what is stored for it then; inside a transaction it is never relaxed.
+
+    ``grouped`` says that this thread is in no transaction, for those who know.
 
     Raises:
         LeaseLost: The run is owned by somebody else, or was cancelled.
     """
-    if connections[using].in_atomic_block:
+    if not grouped and connections[using].in_atomic_block:
         return settle(using, step, bool(write_steps(using, [step])))
     return settle(using, step, get_desk(using, relaxed).write(step))
 

@@ -6,12 +6,21 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import connections
+
 from ..define.calls import Call
 from ..exceptions import StepInTransaction, StepUsage
 from .checkpoint import write_checkpoint
 from .effects import Do, Effect, Exchange, Invoke, InvokeAtomic, Suspend, Write, tell_failure
 from .interrupts import Fatal, Interrupt, Suspended
-from .invoke import call_atomic, call_function, read_depth, refuse_nested, restored_connections
+from .invoke import (
+    call_atomic,
+    call_function,
+    read_depth,
+    refuse_nested,
+    restore,
+    restored_connections,
+)
 from .parallel import check_group, combine, join, run_branches
 from .pending import Pending
 from .scope import Scope, current_scope
@@ -28,7 +37,9 @@ class Driver:
         self._left: Interrupt | None = None
         self._root = Scope()
         self._thread = threading.get_ident()
-        self._depth = read_depth(part.using)
+        self._connection = connections[part.using]
+        self._depth = read_depth(self._connection)
+        self._alone = len(list(connections)) == 1
 
     @property
     def attempt(self) -> int:
@@ -70,9 +81,16 @@ class Driver:
 
     def _refuse_in_transaction(self, name: str) -> None:
         # What the step writes could be rolled back by the workflow's own block, and replayed differently.
-        own = self._depth if threading.get_ident() == self._thread else 0
-        if read_depth(self._part.using) > own:
+        if self._is_own_thread:
+            inside = read_depth(self._connection) > self._depth
+        else:
+            inside = read_depth(connections[self._part.using]) > 0
+        if inside:
             raise Fatal(StepInTransaction(step=name))
+
+    @property
+    def _is_own_thread(self) -> bool:
+        return threading.get_ident() == self._thread
 
     def _enter(self) -> Scope:
         scope = _find_scope()
@@ -118,7 +136,14 @@ class Driver:
         using = self._part.using
         match effect:
             case Write(step):
-                return write_checkpoint(using, step, self._part.relaxed)
+                # Between steps the depth is that of the beginning, which is refused and restored otherwise.
+                depth = self._depth if self._is_own_thread else read_depth(connections[using])
+                return write_checkpoint(using, step, self._part.relaxed, grouped=depth == 0)
+            case Invoke(call, frame) if self._alone and self._is_own_thread:
+                try:
+                    return call_function(call, frame)
+                finally:
+                    restore(self._connection, self._depth)
             case Invoke(call, frame):
                 with restored_connections():
                     return call_function(call, frame)

@@ -159,27 +159,24 @@ class restored_connections:  # noqa: N801  used like a function
     __slots__ = ("_before",)
 
     def __enter__(self) -> None:
-        self._before = {each.alias: _depth(each) for each in connections.all(initialized_only=True)}
+        self._before = {each.alias: read_depth(each) for each in connections.all(initialized_only=True)}
 
     def __exit__(self, kind: object, raised: BaseException | None, trace: object) -> None:
         for connection in connections.all(initialized_only=True):
-            _restore(connection, self._before.get(connection.alias, 0))
+            restore(connection, self._before.get(connection.alias, 0))
 
 
-def _restore(connection: BaseDatabaseWrapper, depth: int) -> None:
-    if _depth(connection) == depth and (depth or connection.autocommit or connection.connection is None):
+def restore(connection: BaseDatabaseWrapper, depth: int) -> None:
+    """Close a connection whose transaction blocks are not those that it had before."""
+    if read_depth(connection) == depth and (depth or connection.autocommit or connection.connection is None):
         return
     # In this state close() gives the connection up; the next connect() resets all the rest.
     connection.in_atomic_block = connection.closed_in_transaction = False
     connection.close()
 
 
-def read_depth(using: str) -> int:
-    """Return how many transaction blocks this thread has open on the database."""
-    return _depth(connections[using])
-
-
-def _depth(connection: BaseDatabaseWrapper) -> int:
+def read_depth(connection: BaseDatabaseWrapper) -> int:
+    """Return how many transaction blocks are open on the connection."""
     return int(connection.in_atomic_block) + len(connection.savepoint_ids)
 
 

@@ -98,15 +98,21 @@ def _write_postgres(using: str, items: Sequence[StepWrite], relaxed: bool) -> se
         if len(items) == 1:
             _one_statement(now_sql("postgresql"), relaxed).execute(using, handle, _one_params(items[0]))
             return {_key(items[0])} if handle.rowcount else set()
-        handle.execute(
-            f"WITH {item_sql()}, owned AS MATERIALIZED (SELECT id, token FROM {RUN} "
-            "WHERE id = ANY(%s::uuid[]) AND status = 'running' ORDER BY id FOR SHARE) "
-            f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}',
-            [*item_params(items), write_ids({item.run_id for item in items})],
-        )
+        params = [*item_params(items), write_ids({item.run_id for item in items})]
+        handle.execute(_many_sql(now_sql("postgresql"), relaxed), params)
         if handle.rowcount == len(items):
             return set(map(_key, items))
         return {(read_id(row[0]), row[1], row[2]) for row in handle.fetchall()}
+
+
+@functools.lru_cache(maxsize=8)
+def _many_sql(now: str, relaxed: bool) -> str:
+    """Return the statement of ``_write_postgres`` for several steps; ``now`` differs in tests only."""
+    return (
+        f"WITH {item_sql()}, owned AS MATERIALIZED (SELECT id, token FROM {RUN} "
+        "WHERE id = ANY(%s::uuid[]) AND status = 'running' ORDER BY id FOR SHARE) "
+        f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}'
+    )
 
 
 def _relax(relaxed: bool) -> str:

@@ -37,7 +37,7 @@ def unless_null(convert: Callable[[Any], Any], weight: int = 64) -> Callable[[Me
         nothing = absent(value)
         if nothing is not False:
             return nothing
-        meter.spend(len(value) // weight if isinstance(value, str) else 0)
+        meter.spend(8 + len(value) // weight if isinstance(value, str) else 0)
         try:
             return convert(value)
         except (ValueError, OverflowError, RecursionError) as error:

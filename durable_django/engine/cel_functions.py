@@ -56,7 +56,7 @@ def _test(test: Callable[[str, str], bool]) -> Callable[[Meter, Any, Any], bool]
             return False
         if not isinstance(text, str) or not isinstance(part, str):
             raise Fault("type_mismatch")
-        meter.spend(len(text) // 256)
+        meter.spend(len(text) // 128)
         return test(text, part)
 
     return call

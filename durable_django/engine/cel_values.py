@@ -193,12 +193,12 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = 0) -> bool:
 
 
 def _equal_maps(meter: Meter, left: dict[str, Any], right: dict[str, Any], depth: int) -> bool:
-    meter.spend(len(left))
+    meter.spend(2 * len(left))
     return left.keys() == right.keys() and all(equal(meter, left[key], right[key], depth) for key in left)
 
 
 def _equal_lists(meter: Meter, left: list[Any], right: list[Any], depth: int) -> bool:
-    meter.spend(len(left))
+    meter.spend(2 * len(left))
     return len(left) == len(right) and all(
         equal(meter, one, other, depth) for one, other in zip(left, right, strict=True)
     )

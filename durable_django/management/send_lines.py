@@ -21,8 +21,8 @@ from django.core.management.base import CommandError
 from ..engine.receive import prepare_event, store_events
 from ..exceptions import DurableError
 from ..ids import new_id
-from ..models import Event
 from ..store.base import EventRow
+from ..store.event import find_sent
 from .console import Console
 from .event_lines import Given
 
@@ -112,8 +112,7 @@ def _leave_out_sent(using: str, rows: list[EventRow]) -> list[EventRow]:
     named = [row.external_id for row in rows if row.external_id is not None]
     if not named:
         return rows
-    known = Event.objects.using(using).filter(external_id__in=named).values_list("name", "external_id")
-    stored = set(known)
+    stored = find_sent(using, named)
     return [row for row in rows if (row.name, row.external_id) not in stored]
 
 

@@ -106,6 +106,18 @@ def _insert_part(using: str, handle: Any, part: Sequence[EventRow], routed: bool
     )
 
 
+def find_sent(using: str, ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return name and sender's id of the stored events that have one of these ids."""
+    with writing(using) as handle:
+        if is_postgres(using):
+            # A table that has just been filled has no statistics, and would be read whole for each batch.
+            handle.execute("SET LOCAL enable_seqscan = off")
+        handle.execute(
+            f"SELECT name, external_id FROM {EVENT} WHERE external_id IN ({_marks(ids)})", list(ids)
+        )
+        return {(row[0], row[1]) for row in handle.fetchall()}
+
+
 def count_unrouted(using: str, *, limit: int) -> int:
     """Return how many events wait to be routed; ``limit`` stands for any number above it."""
     with cursor(using) as handle:

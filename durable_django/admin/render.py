@@ -25,6 +25,7 @@ NOTHING: Final = "–"
 ICONS: Final = {
     "queued": "◔",
     "scheduled": "◷",
+    "paused": "‖",
     "running": "▶",
     "retrying": "↻",
     "waiting": "…",

@@ -11,6 +11,7 @@ from ..store.base import StepWrite
 from ..store.checkpoint import Key, read_step, write_steps
 from .desk import Desk, forget_in_child
 from .interrupts import LeaseLost
+from .keeper import keeper
 
 Recorded = tuple[str, str | None, str | None]
 """What is stored for a step: status, output, error."""
@@ -51,8 +52,8 @@ def write_checkpoint(
         LeaseLost: The run is owned by somebody else, or was cancelled.
     """
     if not grouped and connections[using].in_atomic_block:
-        return settle(using, step, bool(write_steps(using, [step])))
-    return settle(using, step, get_desk(using, relaxed).write(step))
+        return settle(using, step, write_here(using, step))
+    return settle(using, step, get_desk(using, relaxed).write(step) or write_held(using, step))
 
 
 async def awrite_checkpoint(
@@ -61,8 +62,28 @@ async def awrite_checkpoint(
     """Write a step from an event loop; ``ask`` runs a database function in a thread."""
     if await get_desk(using, relaxed).awrite(step):
         return step.status, step.output, step.error
-    recorded: Recorded = await ask(settle, using, step, False)
+    recorded: Recorded = await ask(_settle_refused, using, step)
     return recorded
+
+
+def _settle_refused(using: str, step: StepWrite) -> Recorded:
+    return settle(using, step, write_held(using, step))
+
+
+def write_here(using: str, step: StepWrite) -> bool:
+    """Write a step on this thread's connection, past the desk; return whether it was written."""
+    return bool(write_steps(using, [step])) or write_held(using, step)
+
+
+def write_held(using: str, step: StepWrite) -> bool:
+    """Write a step that was refused if it was because the run is to stop, and let its slice do so.
+
+    See Note [A held slice stops at its next checkpoint].
+    """
+    if not write_steps(using, [step], held=True):
+        return False
+    keeper.stop_slice(using, step.run_id, step.token)
+    return True
 
 
 def settle(using: str, step: StepWrite, written: bool) -> Recorded:

@@ -99,6 +99,28 @@ def _check_tick(facts: Facts) -> Diagnosis | None:
     )
 
 
+def _check_pause(facts: Facts) -> Diagnosis | None:
+    pause = facts.pause
+    if pause is None:
+        return None
+    text = _("The workflow “%(workflow)s” was paused by %(who)s at %(since)s.")
+    values = {"workflow": pause.id, "who": pause.paused_by, "since": say_instant(pause.paused_at)}
+    why = _("The reason given: %s") % pause.pause_reason if pause.pause_reason else ""
+    return Diagnosis(
+        code="paused",
+        sentence=f"{text % values} {why}".strip(),
+        remedy=_("Resume it: `manage.py durable resume %s`") % pause.id,
+        stuck=True,
+    )
+
+
+def _check_resumed(facts: Facts) -> Diagnosis:
+    due = say_due(facts.run.wake_at, facts.now)
+    text = _("Its workflow is not paused any more. It is queued again at %s.") % due
+    nothing = _("Nothing needs to be done.")
+    return Diagnosis(code="queued", sentence=text, remedy=nothing, until=facts.run.wake_at)
+
+
 def _check_workers(facts: Facts) -> Diagnosis | None:
     queue = facts.run.queue
     serving = [row for row in facts.workers if row.name != TICK and queue in row.queues.split(",")]
@@ -188,7 +210,8 @@ def _describe(step: Step, facts: Facts) -> Diagnosis:
     if step.kind == StepKind.SLEEP:
         text = _("The step “%(step)s” sleeps until %(due)s.")
         sentence = text % {"step": _name(step), "due": due}
-        return Diagnosis(code="sleeping", sentence=sentence, until=step.ready_at)
+        remedy = _("End its sleep now: `manage.py durable wake %s`") % facts.run.pk
+        return Diagnosis(code="sleeping", sentence=sentence, remedy=remedy, until=step.ready_at)
     if step.kind == StepKind.INVOKE:
         return _describe_child(step, due, facts)
     return _describe_wait(step, due, facts)
@@ -244,8 +267,15 @@ def _say_asked(wait: Wait) -> str:
 
 def _remedy_of(wait: Wait) -> str:
     if wait.signal:
-        return _('Send it: `send_signal("%s", …)`') % wait.signal
-    return _("Send it: `manage.py durable send %s '{…}'`") % wait.event_name
+        sent = _('Send it: `send_signal("%s", …)`') % wait.signal
+    else:
+        sent = _("Send it: `manage.py durable send %s '{…}'`") % wait.event_name
+    return (
+        sent
+        if wait.pk is None
+        else _("%(sent)s, or answer in its place: `manage.py durable resolve %(wait)s '{…}'`")
+        % {"sent": sent, "wait": wait.pk}
+    )
 
 
 def _describe_retry(where: str, failed: int, due: str, until: datetime | None, facts: Facts) -> Diagnosis:
@@ -259,7 +289,7 @@ def _describe_retry(where: str, failed: int, due: str, until: datetime | None, f
     return Diagnosis(
         code="retrying",
         sentence=text % values,
-        remedy=_("Mend the cause before then; the error is shown below."),
+        remedy=_("Mend the cause before then, or try again now: `manage.py durable wake %s`") % facts.run.pk,
         until=until,
     )
 
@@ -287,7 +317,8 @@ def _age(moment: datetime, now: datetime) -> float:
 
 _Cause = Callable[[Facts], Diagnosis | None]
 _CAUSES: Final[dict[str, tuple[_Cause, ...]]] = {
-    RunStatus.QUEUED: (_check_workers, _check_tick, _check_queue),
+    RunStatus.QUEUED: (_check_pause, _check_workers, _check_tick, _check_queue),
+    RunStatus.PAUSED: (_check_pause, _check_tick, _check_resumed),
     RunStatus.RUNNING: (_check_tick, _check_lease, _check_execution),
     RunStatus.WAITING: (_check_tick, _check_code, _check_start, _check_steps, _check_rest),
 }

@@ -7,8 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, WaitStatus, Worker
+from ..models import (
+    Attempt,
+    PauseRunning,
+    Run,
+    RunStatus,
+    Step,
+    StepKind,
+    StepStatus,
+    Wait,
+    WaitStatus,
+    Worker,
+    WorkflowState,
+)
 from ..models.run import LIVE
+from ..store.paused import ELSEWHERE
 
 ROWS: Final = 50
 """Branches, waits and children that are looked at; the first ones tell the cause."""
@@ -27,11 +40,14 @@ class Facts:
     workers: Sequence[Worker] = ()
     children: Sequence[Run] = ()
     error: Attempt | None = None
+    pause: WorkflowState | None = None
 
 
 def read_facts(using: str, run: Run, now: datetime) -> Facts:
     """Read what ``decide`` needs to know of a run that has not ended."""
     workers = list(Worker.objects.using(using).order_by("-seen_at")[:WORKERS])
+    if run.status in (RunStatus.QUEUED, RunStatus.PAUSED):
+        return Facts(run=run, now=now, workers=workers, pause=_read_pause(using, run))
     if run.status != RunStatus.WAITING:
         return Facts(run=run, now=now, workers=workers)
     steps = _read_steps(using, run)
@@ -68,3 +84,14 @@ def _read_children(using: str, run: Run) -> list[Run]:
 def _read_error(using: str, run: Run) -> Attempt | None:
     attempts = Attempt.objects.using(using).filter(run_id=run.pk)
     return attempts.only("error_type", "name").order_by("-id").first()
+
+
+def _read_pause(using: str, run: Run) -> WorkflowState | None:
+    """Return the pause that holds the run."""
+    workflow = run.workflow
+    if run.origin == ELSEWHERE and run.parent_id is not None:
+        asking = Run.objects.using(using).filter(id=run.parent_id).values_list("workflow", flat=True)
+        workflow = asking.first() or workflow
+    state = WorkflowState.objects.using(using).filter(id=workflow, paused_at__isnull=False).first()
+    begun = run.started_at is not None or run.origin == ELSEWHERE
+    return None if state is None or (begun and state.pause_running != PauseRunning.STOP) else state

@@ -26,8 +26,7 @@ from ..define.calls import RunCall
 from ..define.step_key import current_key
 from ..exceptions import ExitRaised, StepNested
 from ..store.base import StepWrite
-from ..store.checkpoint import write_steps
-from .checkpoint import Recorded, settle
+from .checkpoint import Recorded, settle, write_here
 from .effects import InvokeAtomic
 from .error_text import read_message, read_name
 from .frame import Frame, await_within, limited_statements
@@ -134,7 +133,7 @@ def _try_atomic(using: str, effect: InvokeAtomic) -> Recorded:
             with limited_statements(using, frame):
                 value = call_function(effect.call, frame)
             step = effect.encode(value)
-            if not write_steps(using, [step]):
+            if not write_here(using, step):
                 raise _NotWritten(step)
     except _NotWritten as refused:
         return settle(using, refused.step, False)

@@ -61,6 +61,13 @@ class Keeper:
         for part in self.slices():
             part.stopping = True
 
+    def stop_slice(self, using: str, run_id: UUID, token: int) -> None:
+        """Ask one slice to release its run at the next step."""
+        with self._lock:
+            part = self._slices.get((using, run_id))
+        if part is not None and part.claimed.token == token:
+            part.stopping = True
+
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="durable-keeper", daemon=True)

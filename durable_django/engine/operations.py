@@ -17,6 +17,7 @@ from .operate_events import invoke_workflow, resend_event, send_as
 from .operate_rerun import StepRef, rerun
 from .operate_runs import supply_step, wake_run
 from .operate_waits import extend_wait, resolve_wait, time_out_wait
+from .operate_workflows import pause_workflow, resume_workflow
 from .plan_event import EventPlan, plan_event
 from .reopen import reopen
 from .start import nudge_after_commit
@@ -30,10 +31,12 @@ __all__ = [
     "delete_run",
     "extend_wait",
     "invoke_workflow",
+    "pause_workflow",
     "plan_event",
     "rerun",
     "resend_event",
     "resolve_wait",
+    "resume_workflow",
     "retry_run",
     "send_as",
     "supply_step",

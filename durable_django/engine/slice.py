@@ -89,6 +89,10 @@ class Slice:
         """Note that a fenced write has just gone through."""
         self.owned_at = time.monotonic()
 
+    def doubt(self) -> None:
+        """Let the next step ask for the lease, however young the last sign of it is."""
+        self.owned_at = float("-inf")
+
     def must_ask(self) -> bool:
         """Tell whether the last sign of ownership is too old to begin a step on."""
         return self.lost or time.monotonic() - self.owned_at > OWNED_FOR

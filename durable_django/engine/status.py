@@ -10,7 +10,7 @@ Note [Status moves live in one place]
         waiting -> queued                      due, or a wait ended
         queued | running | waiting -> cancelled
         waiting -> queued                      woken by an operator, see operate_runs
-        queued | waiting | running -> paused   the workflow is paused, see store/pause.py
+        queued | waiting | running -> paused   the workflow is paused, see store/paused.py
         paused -> queued                       it is resumed
         paused -> cancelled
         failed | cancelled -> queued           retry

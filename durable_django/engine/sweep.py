@@ -74,7 +74,7 @@ def _route_left(using: str, batches: int) -> int:
 
 def _wake_batch(using: str) -> tuple[Swept, bool]:
     due = wake_due(using, limit=settings.TICK_BATCH, renudge=settings.RENUDGE_SECONDS)
-    send_nudges([Nudge(run.id, run.workflow, run.queue) for run in due])
+    send_nudges([Nudge(run.id, run.workflow, run.queue) for run in due if not run.paused])
     for run in due:
         if run.was == "running":
             logger.warning("the lease of a run ended; it is taken over", extra={"run_id": str(run.id)})

@@ -150,7 +150,7 @@ def fail(
     recorded = yield Do(write_failure, (part.using, step, attempt))
     if recorded is None:
         raise LeaseLost
-    part.confirm()
+    part.doubt()  # a failure is stored whether or not the run is to stop
     return read_stored(part, call, slot.name, slot.index, recorded)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import transaction
 
 from ..define.calls import SendCall
 from ..exceptions import DurableError
 from ..ids import derive_id
 from ..store.base import EventRow, StepWrite
-from ..store.checkpoint import write_steps
 from ..store.event import insert_events
-from .checkpoint import Recorded, settle
+from .checkpoint import Recorded, settle, write_here
 from .codec import encode
 from .effects import Do
 from .receive import prepare_events
@@ -45,8 +42,8 @@ def send_events(part: Slice, call: SendCall, slot: Slot) -> Tool:
 
 def _store(using: str, step: StepWrite, rows: list[EventRow]) -> Recorded:
     with transaction.atomic(using=using):
-        written: set[Any] = write_steps(using, [step])
+        written = write_here(using, step)
         if written:
             insert_events(using, rows)
             route_after_commit(using, rows)
-    return settle(using, step, bool(written))
+    return settle(using, step, written)

@@ -22,7 +22,7 @@ from ..define.calls import (
     WrapCall,
 )
 from ..store.base import Memo, StepWrite
-from ..store.load import is_owned
+from ..store.load import is_held, is_owned
 from .answer import read_answer
 from .checkpoint import Recorded
 from .effects import Do, Effect, Suspend, Write
@@ -134,11 +134,15 @@ def read_memo(call: Call, status: str, output: str | None, error: str | None) ->
 
 
 def ask_owner(part: Slice) -> Tool:
-    """Let no step begin on a lease that was lost or a run that was cancelled (law 8)."""
+    """Let no step begin on a lease that was lost, or of a run that was cancelled (law 8) or paused."""
     if not part.must_ask():
         return
     claimed = part.claimed
-    if part.lost or not (yield Do(is_owned, (part.using, claimed.id, claimed.token))):
+    key = (part.using, claimed.id, claimed.token)
+    if part.lost or not (yield Do(is_owned, key)):
+        if not part.lost and (yield Do(is_held, key)):
+            part.stopping = True
+            raise Released
         raise LeaseLost
     part.confirm()
 

@@ -34,6 +34,7 @@ WORDS: Final[dict[str, Word]] = {
     for word in (
         Word("queued", gettext_lazy("queued")),
         Word("scheduled", gettext_lazy("scheduled")),
+        Word("paused", gettext_lazy("paused")),
         Word("running", gettext_lazy("running")),
         Word("retrying", gettext_lazy("retrying")),
         Word("waiting", gettext_lazy("waiting")),

@@ -24,6 +24,8 @@ def say_run(run: Run, steps: Iterable[Step], waits: Sequence[Wait], now: datetim
         return text + say_missing_code(run)
     if run.status == RunStatus.RUNNING:
         return f"running on {run.owner}" + say_missing_code(run)
+    if run.status == RunStatus.PAUSED:
+        return f"held, since the workflow {run.workflow!r} is paused" + say_missing_code(run)
     if run.status == RunStatus.WAITING:
         return _say_waiting(run, steps, waits, now)
     ended = f"{run.status} at {say_instant(run.ended_at)}"

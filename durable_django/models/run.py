@@ -51,7 +51,7 @@ class Run(models.Model):
     it has ended; ``wakeups`` counts the waits that ended, so that parking notices one that it raced with.
     ``version`` is that of the code that executed it last; ``warning`` tells what operators should look at.
     ``arrival`` is the last arrival number before a run that no event started; null means that of its event.
-    ``hold`` asks a running slice to stop before its next step, see ``store/pause.py``. ``rerun_from`` is the
+    ``hold`` asks a running slice to stop before its next step, see ``store/paused.py``. ``rerun_from`` is the
     step that a rerun began at, with ``rerun_index``; the steps before it are copies.
     """
 

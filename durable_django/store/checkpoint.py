@@ -55,13 +55,22 @@ _ITEM_COLUMNS = 'run_id, token, name, "index", kind, status, output, error, atte
 
 
 @repeatable
-def write_steps(using: str, items: Sequence[StepWrite], relaxed: bool = False) -> set[Key]:
+def write_steps(
+    using: str, items: Sequence[StepWrite], relaxed: bool = False, *, held: bool = False
+) -> set[Key]:
     """Store the steps whose run is still owned under their token; return the keys that were written.
 
     A key that is missing from the answer lost its lease or was stored before: ask ``read_step``.
-    ``relaxed`` is for calls outside a transaction only, since it would relax all of it.
+    ``relaxed`` is for calls outside a transaction only, since it would relax all of it. ``held`` stores them
+    although the run is to stop, see Note [A held slice stops at its next checkpoint].
     """
-    return _write_postgres(using, items, relaxed) if is_postgres(using) else _write_sqlite(using, items)
+    if is_postgres(using):
+        return _write_postgres(using, items, relaxed, held)
+    return _write_sqlite(using, items, held)
+
+
+def _go_sql(held: bool) -> str:
+    return "" if held else " AND NOT hold"
 
 
 def item_sql() -> str:
@@ -93,24 +102,24 @@ def insert_sql(source: str) -> str:
     )
 
 
-def _write_postgres(using: str, items: Sequence[StepWrite], relaxed: bool) -> set[Key]:
+def _write_postgres(using: str, items: Sequence[StepWrite], relaxed: bool, held: bool) -> set[Key]:
     with cursor(using) as handle:
         if len(items) == 1:
-            _one_statement(now_sql("postgresql"), relaxed).execute(using, handle, _one_params(items[0]))
+            _one_statement(now_sql("postgresql"), relaxed, held).execute(using, handle, _one_params(items[0]))
             return {_key(items[0])} if handle.rowcount else set()
         params = [*item_params(items), write_ids({item.run_id for item in items})]
-        handle.execute(_many_sql(now_sql("postgresql"), relaxed), params)
+        handle.execute(_many_sql(now_sql("postgresql"), relaxed, held), params)
         if handle.rowcount == len(items):
             return set(map(_key, items))
         return {(read_id(row[0]), row[1], row[2]) for row in handle.fetchall()}
 
 
 @functools.lru_cache(maxsize=8)
-def _many_sql(now: str, relaxed: bool) -> str:
+def _many_sql(now: str, relaxed: bool, held: bool) -> str:
     """Return the statement of ``_write_postgres`` for several steps; ``now`` differs in tests only."""
     return (
         f"WITH {item_sql()}, owned AS MATERIALIZED (SELECT id, token FROM {RUN} "
-        "WHERE id = ANY(%s::uuid[]) AND status = 'running' ORDER BY id FOR SHARE) "
+        f"WHERE id = ANY(%s::uuid[]) AND status = 'running'{_go_sql(held)} ORDER BY id FOR SHARE) "
         f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}'
     )
 
@@ -120,7 +129,7 @@ def _relax(relaxed: bool) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _one_statement(now: str, relaxed: bool) -> Statement:
+def _one_statement(now: str, relaxed: bool, held: bool) -> Statement:
     """Return the statement of ``_write_postgres`` for a single step; ``now`` differs in tests only."""
     return Statement(
         f"INSERT INTO {STEP} ({COLUMNS}) SELECT owned.id, %s::text, %s::bigint, %s::text, "
@@ -128,7 +137,7 @@ def _one_statement(now: str, relaxed: bool) -> Statement:
         f"COALESCE(%s::timestamptz, {later_sql('postgresql', '%s')}), {later_sql('postgresql', '%s')}, "
         f"CASE WHEN i.status IN ('completed', 'failed') THEN {now} END "
         f"FROM (SELECT id, token FROM {RUN} WHERE id = %s::uuid AND token = %s::bigint "
-        "AND status = 'running' FOR SHARE) owned, (SELECT %s::text AS status) i "
+        f"AND status = 'running'{_go_sql(held)} FOR SHARE) owned, (SELECT %s::text AS status) i "
         f"{REPLACE} RETURNING run_id{_relax(relaxed)}",
         f"INSERT INTO {STEP}",
     )
@@ -139,20 +148,21 @@ def _one_params(i: StepWrite) -> list[Any]:
     return [*place, i.run_id, i.token, i.status]
 
 
-def _write_sqlite(using: str, items: Sequence[StepWrite]) -> set[Key]:
+def _write_sqlite(using: str, items: Sequence[StepWrite], held: bool) -> set[Key]:
+    go = _go_sql(held)
     with writing(using) as handle:
-        return {_key(item) for item in items if insert_sqlite(using, handle, item, status="running")}
+        return {_key(item) for item in items if insert_sqlite(using, handle, item, status="running", go=go)}
 
 
-def insert_sqlite(using: str, handle: Any, item: StepWrite, *, status: str) -> bool:
-    """Insert one step if its run has the token and the status; tell whether a row was written."""
+def insert_sqlite(using: str, handle: Any, item: StepWrite, *, status: str, go: str = "") -> bool:
+    """Insert one step if its run has the token and the status, and ``go`` holds; tell whether a row was written."""
     ended = now_sql("sqlite") if item.status in ("completed", "failed") else "NULL"
     ready = "%s" if item.ready_in is None else later_sql("sqlite", "%s")
     run_id = adapt_id(using, item.run_id)
     handle.execute(
         f"INSERT INTO {STEP} ({COLUMNS}) SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, {ready}, "
         f"{later_sql('sqlite', '%s')}, {ended} FROM {RUN} "
-        f"WHERE id = %s AND token = %s AND status = %s {REPLACE} RETURNING id",
+        f"WHERE id = %s AND token = %s AND status = %s{go} {REPLACE} RETURNING id",
         [run_id, item.name, item.index, item.kind, item.status, item.output, item.error, item.attempt]
         + [item.token, adapt_time(using, item.ready_at) if item.ready_in is None else item.ready_in]
         + [-item.seconds, run_id, item.token, status],

@@ -14,6 +14,7 @@ from uuid import UUID
 from ..clock import later_sql, now_sql
 from .base import EVENT, RUN, Claimed, EventRow, Parent, adapt_id, cursor, is_postgres, read_id, writing
 from .deadline import deadline_sql, in_time_sql
+from .paused import held_sql
 from .retrying import repeatable
 
 _COLUMNS = (
@@ -39,14 +40,15 @@ def claim_runs(
     """Take up to ``limit`` queued runs, of a queue or of a list of ids, oldest first.
 
     ``lease`` is in seconds. ``including`` and ``excluding`` are workflow ids; ``deaths`` are the deaths of
-    workers in a row that a run may have seen. Runs that another worker is just taking are passed over.
+    workers in a row that a run may have seen. Runs that another worker is just taking are passed over, and
+    so are those of paused workflows.
     """
     vendor = "postgresql" if is_postgres(using) else "sqlite"
     condition = "queue = %s"
     params: list[Any] = [queue]
     if ids is not None:
         condition, params = _ids_condition(using, ids)
-    condition += f" AND {in_time_sql(vendor)}"
+    condition += f" AND {in_time_sql(vendor)} AND NOT {held_sql(RUN)}"
     if including is not None:
         condition += f" AND workflow IN ({_marks(including)})"
         params += including
@@ -71,7 +73,7 @@ def _ids_condition(using: str, ids: Sequence[UUID]) -> tuple[str, list[Any]]:
 
 def _set_sql(vendor: str) -> str:
     return (
-        "status = 'running', token = r.token + 1, crash_count = r.crash_count + 1, owner = %s, "
+        "status = 'running', token = r.token + 1, hold = FALSE, crash_count = r.crash_count + 1, owner = %s, "
         f"waits_for = '', wake_at = {later_sql(vendor, '%s')}, {deadline_sql(vendor)}, "
         f"started_at = COALESCE(r.started_at, {now_sql(vendor)})"
     )

@@ -28,6 +28,7 @@ from .base import (
     read_id,
     writing,
 )
+from .paused import paused_sql
 from .retrying import repeatable
 
 _LAST_ARRIVAL = f"(SELECT last_value FROM {ARRIVAL_SEQUENCE})"
@@ -211,7 +212,7 @@ def _insert_sql() -> str:
         "waits_for, wake_at, created_at, version, token, owner, attempt, attempt_steps, crash_count, wakeups, "
         "reason, deadline_at, finish_within, arrival) SELECT i.id, i.workflow, i.event_id, i.start_key, i.key, "
         "i.origin, i.queue, i.rerun_of, "
-        "CASE WHEN i.start_in > 0 THEN 'waiting' ELSE 'queued' END, "
+        f"CASE WHEN i.start_in > 0 THEN 'waiting' WHEN {paused_sql('i.workflow')} THEN 'paused' ELSE 'queued' END, "
         f"CASE WHEN i.start_in > 0 THEN 'start' ELSE '' END, {wake}, {now_sql('postgresql')}, "
         f"i.version, 0, '', 0, 0, 0, 0, '', {_deadline_sql('postgresql')}, i.finish_within, "
         f"CASE WHEN i.origin <> 'event' THEN {_LAST_ARRIVAL} END "
@@ -267,13 +268,14 @@ def _insert_sqlite(using: str, handle: Any, run: StartRow, renudge: float) -> bo
     handle.execute(
         f"INSERT INTO {RUN} (id, workflow, event_id, start_key, key, origin, queue, rerun_of, status, "
         "waits_for, wake_at, created_at, version, token, owner, attempt, attempt_steps, crash_count, wakeups, "
-        f"reason, deadline_at, finish_within, arrival) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+        f"reason, deadline_at, finish_within, arrival) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, "
+        f"CASE WHEN %s > 0 THEN 'waiting' WHEN {paused_sql('%s')} THEN 'paused' ELSE 'queued' END, %s, "
         f"{later_sql('sqlite', '%s')}, {now_sql('sqlite')}, %s, 0, '', 0, 0, 0, 0, '', {_deadline_sql('sqlite')}, "
         f"%s, {arrival}) ON CONFLICT (start_key) DO NOTHING RETURNING id",
         [adapt_id(using, run.id), run.workflow, adapt_id(using, run.event_id)]
         + [run.start_key and adapt_id(using, run.start_key), run.key, run.origin, run.queue]
         + [run.rerun_of and adapt_id(using, run.rerun_of)]
-        + ["waiting" if later else "queued", "start" if later else "", run.start_in if later else renudge]
+        + [run.start_in, run.workflow, "start" if later else "", run.start_in if later else renudge]
         + [run.version, max(run.start_in, 0.0), run.start_within, run.finish_within],
     )
     return handle.fetchone() is not None

@@ -9,17 +9,22 @@ from uuid import UUID
 
 from ..clock import later_sql, now_sql
 from .base import EVENT, RUN, WAIT, adapt_id, cursor, is_postgres, read_id, writing
+from .paused import LOOK_SECONDS, held_sql
 from .retrying import repeatable
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A run that the sweep put into its queue; ``was`` is the status that it had before."""
+    """A run that the sweep put into its queue; ``was`` is the status that it had before.
+
+    ``paused`` says that it is not queued, since its workflow is paused.
+    """
 
     id: UUID
     workflow: str
     queue: str
     was: str
+    paused: bool = False
 
 
 @repeatable
@@ -72,23 +77,39 @@ def wake_due(using: str, *, limit: int, renudge: float) -> list[Due]:
 
     Sleepers and retries are due, waits timed out, workers lost their lease, nudges got lost; in each
     case the run is queued and nudged, and looked at again after ``renudge`` seconds if nothing happens.
+    Runs of paused workflows become, or stay, paused; see Note [A pause holds runs at the claim].
     """
     vendor = "postgresql" if is_postgres(using) else "sqlite"
-    pick = f"SELECT id, status FROM {RUN} WHERE wake_at <= {now_sql(vendor)} ORDER BY wake_at LIMIT %s"
-    change = f"status = 'queued', waits_for = '', owner = '', wake_at = {later_sql(vendor, '%s')}"
+    pick = (
+        f"SELECT id, workflow, queue, status, {held_sql(RUN)} AS held FROM {RUN} "
+        f"WHERE wake_at <= {now_sql(vendor)} ORDER BY wake_at LIMIT %s"
+    )
     if vendor == "postgresql":
+        seconds = "CASE WHEN due.held AND due.status = 'paused' THEN %s::float8 ELSE %s::float8 END"
         sql = (
-            f"WITH due AS MATERIALIZED ({pick} FOR UPDATE SKIP LOCKED) UPDATE {RUN} r SET {change} FROM due "
-            "WHERE r.id = due.id RETURNING r.id, r.workflow, r.queue, due.status"
+            f"WITH due AS MATERIALIZED ({pick} FOR UPDATE SKIP LOCKED) UPDATE {RUN} r SET "
+            "status = CASE WHEN due.held THEN 'paused' ELSE 'queued' END, "
+            f"waits_for = '', owner = '', wake_at = {later_sql(vendor, seconds)} FROM due "
+            "WHERE r.id = due.id RETURNING r.id, r.workflow, r.queue, due.status, due.held"
         )
         with cursor(using) as handle:
-            handle.execute(sql, [limit, renudge])
-            return [Due(read_id(row[0]), row[1], row[2], row[3]) for row in handle.fetchall()]
-    with writing(using) as handle:
-        handle.execute(pick.replace("id, status", "id, workflow, queue, status"), [limit])
-        found = list(handle.fetchall())
-        handle.executemany(f"UPDATE {RUN} SET {change} WHERE id = %s", [(renudge, row[0]) for row in found])
-    return [Due(read_id(row[0]), row[1], row[2], row[3]) for row in found]
+            handle.execute(sql, [limit, LOOK_SECONDS, renudge])
+            rows = handle.fetchall()
+    else:
+        change = f"status = %s, waits_for = '', owner = '', wake_at = {later_sql(vendor, '%s')}"
+        with writing(using) as handle:
+            handle.execute(pick, [limit])
+            rows = list(handle.fetchall())
+            handle.executemany(
+                f"UPDATE {RUN} SET {change} WHERE id = %s",
+                [
+                    ("paused", LOOK_SECONDS if row[3] == "paused" else renudge, row[0])
+                    if row[4]
+                    else ("queued", renudge, row[0])
+                    for row in rows
+                ],
+            )
+    return [Due(read_id(row[0]), row[1], row[2], row[3], bool(row[4])) for row in rows]
 
 
 @repeatable

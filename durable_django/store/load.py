@@ -76,11 +76,22 @@ def _read(row: Any) -> Memo:
 
 @repeatable
 def is_owned(using: str, run_id: UUID, token: int) -> bool:
-    """Tell whether the token still owns the run: not after a cancellation, a take-over or its deadline."""
+    """Tell whether the token owns the run and may go on: not when cancelled, taken over, overdue or held."""
     in_time = in_time_sql("postgresql" if is_postgres(using) else "sqlite")
     with cursor(using) as handle:
         handle.execute(
-            f"SELECT 1 FROM {RUN} WHERE id = %s AND token = %s AND status = 'running' AND {in_time}",
+            f"SELECT 1 FROM {RUN} WHERE id = %s AND token = %s AND status = 'running' AND NOT hold AND {in_time}",
+            [adapt_id(using, run_id), token],
+        )
+        return handle.fetchone() is not None
+
+
+@repeatable
+def is_held(using: str, run_id: UUID, token: int) -> bool:
+    """Tell whether the token owns the run, but is to stop before the next step."""
+    with cursor(using) as handle:
+        handle.execute(
+            f"SELECT 1 FROM {RUN} WHERE id = %s AND token = %s AND status = 'running' AND hold",
             [adapt_id(using, run_id), token],
         )
         return handle.fetchone() is not None

@@ -11,7 +11,7 @@ from durable_django.engine.diagnose import decide
 from durable_django.engine.diagnose_facts import Facts
 from durable_django.engine.scope import Scope
 from durable_django.engine.words import name_state, name_step
-from durable_django.models import Attempt, Run, Step, Wait, Worker
+from durable_django.models import Attempt, Run, Step, Wait, Worker, WorkflowState
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LIVE = Worker(name="h:1", kind="worker", queues="durable,mail", seen_at=NOW, started_at=NOW)
@@ -59,6 +59,29 @@ CASES: dict[str, tuple[Facts, str, str, bool]] = {
         True,
     ),
     "full workers": (facts(make_run("queued")), "queued", "waits in the queue “durable”", False),
+    "paused": (
+        facts(
+            make_run("paused"),
+            pause=WorkflowState(id="w", paused_at=at(-60), paused_by="ann", pause_reason="deploy"),
+        ),
+        "paused",
+        "“w” was paused by ann at 2026-05-01 11:59:00 UTC. The reason given: deploy",
+        True,
+    ),
+    "queued in a paused workflow": (
+        facts(
+            make_run("queued"), workers=[], pause=WorkflowState(id="w", paused_at=at(-60), paused_by="ann")
+        ),
+        "paused",
+        "was paused by ann",
+        True,
+    ),
+    "missed by a resumption": (
+        facts(make_run("paused", wake_in=20)),
+        "queued",
+        "not paused any more",
+        False,
+    ),
     "nobody ticks": (
         facts(make_run(waits_for="sleep", wake_in=-30), workers=[LIVE]),
         "no_tick",

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.urls import URLPattern, path
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -21,7 +22,33 @@ from ..api import bulk, events, health, runs, signals, webhooks, workflows
 from ..api.ingest import IngestView
 from ..api.urls import urlpatterns as api_patterns
 
-_ERRORS: Final = dict.fromkeys((400, 401, 403, 404, 409, 429, 503), OpenApiTypes.OBJECT)
+_TEXT: Final = {"type": "string"}
+_ANYTHING: Final = {"type": "object", "additionalProperties": True}
+
+
+def _describe(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _body(*required: str, **properties: Any) -> dict[str, Any]:
+    return {"application/json": {"type": "object", "required": list(required), "properties": properties}}
+
+
+_ERROR: Final = _describe(error=_TEXT, status={"type": "integer"}, code=_TEXT)
+_STATUSES: Final = {"get": (400, 401, 403, 404, 429, 503), "other": (400, 401, 403, 404, 409, 429, 503)}
+_IDS: Final = {"type": "array", "items": _TEXT}
+_SENT: Final = _describe(ids=_IDS, status={"type": "integer", "enum": [200]})
+_NOT_SENT: Final = _describe(ids={**_IDS, "maxItems": 0}, status={"type": "integer"}, error=_TEXT)
+_TAKEN: Final = {**_SENT, "properties": {**_SENT["properties"], "duplicate": {"type": "boolean"}}}
+_HEALTH: Final = _describe(
+    status={"type": "string", "enum": ["ok", "degraded", "down"]},
+    store={"type": "string", "enum": ["ok", "down"]},
+    tick={"type": "string", "enum": ["recent", "late", "never", "unknown"]},
+)
+_DATA: Final = _describe(data=_ANYTHING)
+_LIST: Final = _describe(data={"type": "array", "items": _ANYTHING})
+_PAGED: Final = _describe(data=_LIST["properties"]["data"], next={"type": "string", "nullable": True})
+_REASON: Final = _body(reason=_TEXT)
 _PAGE: Final = ("limit", "cursor")
 _TIMES: Final = ("since", "until")
 _OBJECT: Final = {"application/json": {"type": "object", "additionalProperties": True}}
@@ -43,8 +70,27 @@ def _ask(*names: str) -> list[OpenApiParameter]:
 
 
 _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
-    (IngestView, {"post": {"request": _EVENTS, "operation_id": "send_events", "auth": []}}),
-    (webhooks.WebhookView, {"post": {"request": _OBJECT, "operation_id": "take_webhook"}}),
+    (
+        IngestView,
+        {
+            "post": {
+                "request": _EVENTS,
+                "operation_id": "send_events",
+                "auth": [],
+                "responses": {200: _SENT, **dict.fromkeys((400, 401, 403, 429, 503), _NOT_SENT)},
+            },
+        },
+    ),
+    (
+        webhooks.WebhookView,
+        {
+            "post": {
+                "request": _OBJECT,
+                "operation_id": "take_webhook",
+                "responses": {200: _TAKEN, **dict.fromkeys((400, 401, 404, 429, 503), _ERROR)},
+            }
+        },
+    ),
     (
         events.EventsView,
         {
@@ -72,7 +118,7 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
             "delete": {"parameters": _ask("reason"), "operation_id": "cancel_run"},
         },
     ),
-    (runs.RetryView, {"post": {"request": _OBJECT, "operation_id": "retry_run"}}),
+    (runs.RetryView, {"post": {"request": _REASON, "operation_id": "retry_run"}}),
     (runs.RerunView, {"post": {"request": _OBJECT, "operation_id": "rerun"}}),
     (
         bulk.BulkOperationsView,
@@ -84,10 +130,27 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
     (bulk.BulkOperationView, {"get": {"operation_id": "show_bulk_operation"}}),
     (bulk.StopView, {"post": {"request": _OBJECT, "operation_id": "stop_bulk_operation"}}),
     (bulk.ContinueView, {"post": {"request": _OBJECT, "operation_id": "continue_bulk_operation"}}),
-    (signals.SignalsView, {"post": {"request": _OBJECT, "operation_id": "send_signal"}}),
+    (
+        signals.SignalsView,
+        {
+            "post": {
+                "request": _body("signal", signal={**_TEXT, "minLength": 1}, data={}),
+                "operation_id": "send_signal",
+            }
+        },
+    ),
     (workflows.WorkflowsView, {"get": {"operation_id": "list_workflows"}}),
     (workflows.InvokeView, {"post": {"request": _OBJECT, "operation_id": "invoke_workflow"}}),
-    (health.HealthView, {"get": {"operation_id": "show_health", "auth": []}}),
+    (
+        health.HealthView,
+        {
+            "get": {
+                "operation_id": "show_health",
+                "auth": [],
+                "responses": {200: _HEALTH, 429: _ERROR, 503: _HEALTH},
+            }
+        },
+    ),
 )
 
 
@@ -122,10 +185,18 @@ def describe_views() -> None:
             method.kwargs = {
                 "schema": AutoSchema
             }  # else the project's default schema class would be extended
-            responses = {200: OpenApiTypes.OBJECT, **_ERRORS}
-            setattr(
-                view, name, extend_schema(summary=_first_line(method), responses=responses, **told)(method)
-            )
+            answers = {"responses": _describe_answers(name, told), **told}
+            setattr(view, name, extend_schema(summary=_first_line(method), **answers)(method))
+
+
+def _describe_answers(method: str, told: dict[str, Any]) -> dict[int, Any]:
+    paged = any(each.name == "cursor" for each in told.get("parameters", ()))
+    lists = told["operation_id"].startswith("list_")
+    good = _PAGED if paged else _LIST if lists else _DATA
+    # Some answer 201 for what they made and 200 for what was there or would be.
+    statuses = (200,) if method in ("get", "delete") else (200, 201)
+    errors = _STATUSES["get" if method == "get" else "other"]
+    return {**dict.fromkeys(statuses, good), **dict.fromkeys(errors, _ERROR)}
 
 
 def _first_line(method: Callable[..., Any]) -> str:
@@ -144,6 +215,7 @@ urlpatterns = [
             custom_settings={"TITLE": "durable_django", "VERSION": "1"},
             authentication_classes=[],
             permission_classes=[],
+            renderer_classes=[OpenApiJsonRenderer, OpenApiJsonRenderer2],
         ),
         name="durable-openapi",
     ),

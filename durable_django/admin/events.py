@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..engine.reasons import Why
 from ..models import Event, Run, Wait
@@ -22,7 +22,7 @@ from .event_page import show_event, show_outcome
 from .filters import EventNameFilter
 from .keyed_list import KeyedAdmin
 from .permits import may_do, may_see_payloads
-from .render import find_page, show_moment
+from .render import NOTHING, find_page, show_moment
 from .send_operations import Resend, Send
 
 
@@ -31,9 +31,7 @@ class EventAdmin(KeyedAdmin):
     """What was received."""
 
     nothing_yet = gettext_lazy("No events received in this range of time.")
-    list_display = (
-        "outcome", "name", "shown_id", "source", "external_id", "started", "resumed", "received"
-    )  # fmt: skip
+    list_display = ("outcome", "name", "shown_id", "did", "received", "source", "external_id")
     list_display_links = ("shown_id",)
     list_columns = ("name", "source", "external_id", "created_at", "routed_at", "reasons")
     list_filter = (EventOutcomeFilter, EventRangeFilter, "source", EventNameFilter)
@@ -99,15 +97,15 @@ class EventAdmin(KeyedAdmin):
         """Show the end of the id; the link has all of it."""
         return format_html('<code class="dd-nowrap" title="{}">…{}</code>', event.pk, str(event.pk)[-8:])
 
-    @admin.display(description=gettext_lazy("started"))
-    def started(self, event: Any) -> int:
-        """Show how many runs."""
-        return int(event.runs_started)
-
-    @admin.display(description=gettext_lazy("resumed"))
-    def resumed(self, event: Any) -> int:
-        """Show how many waits."""
-        return int(event.waits_ended)
+    @admin.display(description=gettext_lazy("did"))
+    def did(self, event: Any) -> str:
+        """Show how many runs it started and how many waits it resumed."""
+        started, resumed = event.runs_started, event.waits_ended
+        told = [
+            ngettext("%d started", "%d started", started) % started if started else "",
+            ngettext("%d resumed", "%d resumed", resumed) % resumed if resumed else "",
+        ]
+        return ", ".join(text for text in told if text) or NOTHING
 
     @admin.display(description=gettext_lazy("received"))
     def received(self, event: Event) -> str:

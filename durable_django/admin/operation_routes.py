@@ -28,7 +28,7 @@ WORKFLOW_OPERATIONS: Final[dict[str, type[Operation]]] = {"invoke": Invoke, "pau
 
 
 def list_run_operations(page: ModelAdmin[Any]) -> list[URLPattern]:
-    """Return the routes of the actions on a run, and of those on a workflow."""
+    """Return the routes of the actions on a run."""
     routes = [
         route(page, f"<uuid:key>/{verb}/", made, f"run_{verb.replace('-', '_')}")
         for verb, made in RUN_OPERATIONS.items()
@@ -37,9 +37,13 @@ def list_run_operations(page: ModelAdmin[Any]) -> list[URLPattern]:
     def export(request: HttpRequest, key: UUID) -> HttpResponse:
         return export_run(page, request, str(key))
 
-    routes += [
-        route(page, f"workflow/<path:key>/{verb}/", made, f"workflow_{verb}")
-        for verb, made in WORKFLOW_OPERATIONS.items()
-    ]
     view = page.admin_site.admin_view(export)
     return [*routes, path("<uuid:key>/export/", view, name="durable_django_run_export_one")]
+
+
+def list_workflow_operations(page: ModelAdmin[Any]) -> list[URLPattern]:
+    """Return the routes of the actions on a workflow."""
+    return [
+        route(page, f"<path:key>/{verb}/", made, f"workflow_{verb}")
+        for verb, made in WORKFLOW_OPERATIONS.items()
+    ]

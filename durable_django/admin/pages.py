@@ -60,7 +60,13 @@ def show_gone(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResp
 def build_trail(page: ModelAdmin[Any], *further: tuple[str, Any]) -> list[tuple[str, Any]]:
     """Return the links above a page: the overview, the list of the model, what is given."""
     site, name = page.admin_site, page.opts.model_name
-    titles = {"run": _("Runs"), "event": _("Events"), "wait": _("Waits"), "step": _("Steps")}
+    titles = {
+        "run": _("Runs"),
+        "event": _("Events"),
+        "wait": _("Waits"),
+        "step": _("Steps"),
+        "workflowstate": _("Workflows"),
+    }
     listed = find_page(site, f"{name}_changelist")
     title = titles.get(str(name), page.opts.verbose_name_plural)
     return [(find_page(site, "overview"), _("Overview")), (listed, title), *further]

@@ -57,6 +57,21 @@ def show_value(value: Any) -> SafeString:
     return show_text(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def show_sentence(text: str) -> SafeString:
+    """Return a sentence with what stands between backticks as code."""
+    parts = text.split("`")
+    shown = (
+        format_html("<code>{}</code>" if number % 2 else "{}", part) for number, part in enumerate(parts)
+    )
+    return format_html_join("", "{}", ((part,) for part in shown))
+
+
+def show_where(where: str) -> SafeString:
+    """Return the place of a function, short: file and line, with all of it as the title."""
+    place = where.rpartition(" (")[2].rstrip(")").replace("\\", "/")
+    return format_html('<code title="{}">{}</code>', where, "/".join(place.split("/")[-2:]))
+
+
 def show_state(word: Word) -> SafeString:
     """Return icon, word and colour of a state."""
     return format_html(

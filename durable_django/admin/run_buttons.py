@@ -15,31 +15,37 @@ from .permits import may_do
 from .render import find_page
 
 AGAIN: Final = (RunStatus.FAILED, RunStatus.CANCELLED)
-EVER: Final = (*LIVE, *ENDED)
+QUIET: Final = "dd-quiet"
+WARNING: Final = "dd-quiet dd-warning"
 
-Button = tuple[str, Any]
+Button = tuple[str, Any, str]
+"""Address, label and style."""
 
 
 def list_buttons(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> list[Button]:
     """Return what the user may do to the run as it is now, the most likely first."""
     waking = {"sleep": _("Wake now…"), "start": _("Start now…"), "retry": _("Retry now…")}
     wake = waking.get(run.waits_for) if run.status == RunStatus.WAITING else None
+    began = bool(getattr(run, "steps_seen", 1))
     offered = [
-        ("run_wake", "retry_run", wake is not None, wake),
-        ("run_retry", "retry_run", run.status in AGAIN, _("Retry…")),
-        ("run_cancel", "cancel_run", run.status in LIVE, _("Cancel…")),
-        ("run_rerun", "rerun_run", run.status in EVER, _("Rerun…")),
-        ("run_rerun_from", "rerun_run", bool(getattr(run, "steps_seen", 1)), _("Rerun from step…")),
-        ("run_export_one", "export_run", run.status in EVER, _("Export")),
-        ("run_delete", "delete_run", run.status in ENDED, _("Delete…")),
+        ("run_wake", "retry_run", wake is not None, wake, ""),
+        ("run_retry", "retry_run", run.status in AGAIN, _("Retry…"), ""),
+        ("run_rerun", "rerun_run", True, _("Rerun…"), "" if run.status in ENDED else QUIET),
+        ("run_rerun_from", "rerun_run", began, _("Rerun from step…"), QUIET),
+        ("workflow_invoke", "invoke_workflow", True, _("Invoke anew…"), QUIET),
+        ("run_export_one", "export_run", True, _("Export"), QUIET),
+        ("run_cancel", "cancel_run", run.status in LIVE, _("Cancel…"), WARNING),
+        ("run_delete", "delete_run", run.status in ENDED, _("Delete…"), WARNING),
     ]
     buttons = [
-        (find_page(page.admin_site, name, run.pk), label)
-        for name, permission, fits, label in offered
+        (
+            find_page(page.admin_site, name, run.workflow if name.startswith("workflow") else run.pk),
+            label,
+            style,
+        )
+        for name, permission, fits, label, style in offered
         if fits and may_do(request, permission)
     ]
-    if may_do(request, "invoke_workflow"):
-        buttons.append((find_page(page.admin_site, "workflow_invoke", run.workflow), _("Invoke anew…")))
     return [button for button in buttons if button[0]]
 
 
@@ -49,13 +55,13 @@ def list_ways_out(page: ModelAdmin[Run], request: HttpRequest, run: Run, why: Di
     ways: list[Button] = []
     if why.code in ("event", "signal") and why.wait_id is not None and may_do(request, "resolve_wait"):
         ways += [
-            (find_page(site, "wait_resolve", why.wait_id), _("Resolve…")),
-            (find_page(site, "wait_timeout", why.wait_id), _("Time out now…")),
+            (find_page(site, "wait_resolve", why.wait_id), _("Resolve…"), QUIET),
+            (find_page(site, "wait_timeout", why.wait_id), _("Time out now…"), QUIET),
         ]
     if why.code == "event" and may_do(request, "send_event"):
-        ways.append((_ask_to_send(site, why.event_name), _("Send this event…")))
+        ways.append((_ask_to_send(site, why.event_name), _("Send this event…"), QUIET))
     if why.code == "paused" and may_do(request, "pause_workflow"):
-        ways.append((find_page(site, "workflow_resume", run.workflow), _("Resume the workflow…")))
+        ways.append((find_page(site, "workflow_resume", run.workflow), _("Resume the workflow…"), QUIET))
     return [way for way in ways if way[0]]
 
 

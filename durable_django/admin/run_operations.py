@@ -19,7 +19,7 @@ from ..models.run import LIVE
 from .actions import get_actor
 from .forms import ReasonForm
 from .operation import Operation
-from .render import find_page
+from .render import find_page, show_sentence
 from .run_page import find_run, show_missing
 
 AGAIN: Final = (RunStatus.FAILED, RunStatus.CANCELLED)
@@ -127,10 +127,10 @@ class Cancel(RunOperation):
 
     def list_consequences(self) -> list[Any]:
         """Name the step that it is at, its waits and its children."""
-        told = []
+        told: list[Any] = []
         why = diagnose(self.using, self.target)
         if why is not None:
-            told.append(_("Now: %s") % why.sentence)
+            told.append(show_sentence(_("Now: %s") % why.sentence))
         waits = self._count_waits()
         if waits:
             told.append(ngettext("%d open wait is closed.", "%d open waits are closed.", waits) % waits)

@@ -29,10 +29,11 @@ from ..models import Attempt, AuditEntry, Event, Run, RunResult, RunStatus, Step
 from ..models.run import LIVE, RunQuerySet
 from .media import CONSOLE
 from .permits import may_view
-from .render import find_page, show_link, show_state, show_time
+from .render import find_page, show_link, show_sentence, show_state, show_time
 from .run_buttons import list_buttons, list_ways_out
 from .run_rows import read_last_attempt, read_result
 from .run_tabs import Asked, list_tabs
+from .sections import list_sections
 from .trace import fold_trace
 
 PAGE: Final = "durable_django/admin/run.html"
@@ -50,7 +51,8 @@ def show_run(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpRespo
     run = find_run(key)
     if run is None:
         return show_missing(page, request, key)
-    return TemplateResponse(request, PAGE, _build_context(page, request, run))
+    sections = list_sections(page.admin_site, request)
+    return TemplateResponse(request, PAGE, {**_build_context(page, request, run), "sections": sections})
 
 
 def show_missing(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpResponse:
@@ -158,6 +160,8 @@ def _build_context(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> dic
         "facts": _list_facts(site, request, run, now),
         "buttons": list_buttons(page, request, run),
         "why": why,
+        "why_sentence": show_sentence(why.sentence) if why else "",
+        "why_remedy": show_sentence(why.remedy) if why else "",
         "ways": list_ways_out(page, request, run, why) if why else [],
         "why_link": _link_cause(page, why),
         "error": _read_error(request, run),

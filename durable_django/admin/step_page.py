@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from ..clock import read_now, read_time
@@ -23,7 +22,7 @@ from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, 
 from ..models.run import ENDED
 from .pages import build_trail, check_view, guard, show_gone, show_page
 from .permits import may_do, may_view
-from .render import find_page, show_link, show_state, show_time, show_value
+from .render import find_page, show_link, show_short, show_state, show_time, show_value, show_where
 from .trace import fold_trace
 
 TEMPLATE: Final = "durable_django/admin/step.html"
@@ -99,7 +98,7 @@ def _list_facts(page: ModelAdmin[Any], step: Step, now: datetime) -> list[tuple[
     end = read_time(step.ended_at) if step.ended_at else now
     copied = step.run.rerun_of if step.ended_at and step.ended_at <= step.run.created_at else None
     facts = [
-        (_("run"), show_link(page.admin_site, Run, step.run_id, f"{step.run.workflow} {step.run_id}")),
+        (_("run"), show_short(page.admin_site, step.run_id, step.run.workflow)),
         (_("run is"), show_state(name_state(step.run))),
         (_("kind"), step.get_kind_display()),
         (_("failed attempts"), step.attempt or ""),
@@ -110,7 +109,7 @@ def _list_facts(page: ModelAdmin[Any], step: Step, now: datetime) -> list[tuple[
         (_("supplied by"), step.supplied_by),
         (_("copied from run"), show_link(page.admin_site, Run, copied) if copied else ""),
         (_("code version"), step.run.version),
-        (_("workflow’s code"), format_html("<code>{}</code>", workflow.where) if workflow else ""),
+        (_("workflow’s code"), show_where(workflow.where) if workflow else ""),
     ]
     return [(label, value) for label, value in facts if value != ""]
 

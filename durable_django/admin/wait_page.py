@@ -17,10 +17,10 @@ from ..engine.near_misses import NearMiss, Term, find_near_misses, judge_terms
 from ..engine.say_event import say_unmet
 from ..engine.words import name_state, name_step, say_length
 from ..exceptions import DurableError
-from ..models import Event, Run, Step, Wait, WaitStatus
+from ..models import Event, Step, Wait, WaitStatus
 from .pages import build_trail, check_view, show_gone, show_page
 from .permits import may_do, may_see_payloads, may_view
-from .render import find_page, show_json, show_link, show_state, show_time
+from .render import find_page, show_json, show_link, show_short, show_state, show_time
 from .wait_words import KINDS, name_wait, say_left, say_timeout, show_wait_state
 
 TEMPLATE: Final = "durable_django/admin/wait.html"
@@ -74,7 +74,7 @@ def _list_facts(
     ended_by = wait.event_id if not wait.signal and may_view(request, Event) else None
     name = name_step(wait.name, wait.index) if wait.name else ""
     facts = [
-        (_("run"), show_link(site, Run, run.pk, f"{run.workflow} {run.pk}")),
+        (_("run"), show_short(site, run.pk, run.workflow)),
         (_("run is"), show_state(name_state(run))),
         (_("step"), show_link(site, Step, found.pk, name) if found else name),
         (_("since"), _show_since(wait, now)),
@@ -123,7 +123,7 @@ def _list_misses(page: ModelAdmin[Any], using: str, wait: Wait) -> list[dict[str
 
 def _show_miss(page: ModelAdmin[Any], miss: NearMiss) -> dict[str, Any]:
     return {
-        "link": show_link(page.admin_site, Event, miss.event_id),
+        "link": show_link(page.admin_site, Event, miss.event_id, f"…{str(miss.event_id)[-8:]}"),
         "received": show_time(miss.received_at),
         "why": "; ".join(map(say_unmet, miss.unmet)) or miss.detail,
     }

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from ..engine import operations
 from ..engine.diagnose import diagnose
 from ..models import RunStatus
+from .render import show_sentence
 from .run_operations import WAKES, RunOperation
 
 
@@ -47,7 +48,7 @@ class Wake(RunOperation):
     def list_consequences(self) -> list[Any]:
         """Say what it waits for."""
         why = diagnose(self.using, self.target)
-        return [_("Now: %s") % why.sentence] if why else []
+        return [show_sentence(_("Now: %s") % why.sentence)] if why else []
 
     def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Wake."""

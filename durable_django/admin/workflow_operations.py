@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django import forms
+from django.contrib.admin.utils import quote
 from django.http import HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -18,9 +19,9 @@ from ..exceptions import DurableError
 from ..models import PauseRunning, Run, RunStatus, WorkflowState
 from .forms import EMPTY, JsonField, ReasonForm
 from .operation import Operation, is_of_state
-from .pages import show_gone
+from .pages import build_trail, show_gone
 from .plan_words import write_start
-from .render import find_page
+from .render import find_page, show_where
 
 COUNTED: Final = 1_000
 BEGUN: Final = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
@@ -29,7 +30,7 @@ BEGUN: Final = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
 class WorkflowOperation(Operation):
     """An action on a workflow; ``target`` is its row, which need not be stored."""
 
-    view_model = Run
+    view_model = WorkflowState
     target: WorkflowState
 
     def find(self) -> WorkflowState | None:
@@ -46,13 +47,12 @@ class WorkflowOperation(Operation):
         return {"run_id": None, "workflow": self.target.id}
 
     def find_home(self) -> str:
-        """Return the workflow's page if there is one, or its runs."""
-        own = find_page(self.site, "workflowstate_change", self.target.id)
-        return own or f"{find_page(self.site, 'run_changelist')}?workflow={self.target.id}"
+        """Return the workflow's page."""
+        return find_page(self.site, "workflowstate_change", quote(self.target.id))
 
     def list_trail(self) -> list[tuple[str, Any]]:
-        """Return overview and workflow."""
-        return [*super().list_trail(), (self.find_home(), self.target.id)]
+        """Return overview, workflows, this one."""
+        return build_trail(self.page, (self.find_home(), self.target.id))
 
     def count(self, *statuses: str) -> str:
         """Return how many of its runs are in these states, as far as is counted."""
@@ -104,7 +104,7 @@ class Invoke(WorkflowOperation):
     def list_consequences(self) -> list[Any]:
         """Say where the code is, and that the workflow is paused."""
         workflow = registry.find(self.target.id)
-        told: list[Any] = [format_html("<code>{}</code>", workflow.where)] if workflow else []
+        told: list[Any] = [show_where(workflow.where)] if workflow else []
         if self.target.paused_at is not None:
             told.append(_("The workflow is paused: the run is stored and starts when it is resumed."))
         return told

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -21,6 +22,7 @@ from .base import ReadOnlyAdmin
 from .charts import HEIGHT, find_top, trace
 from .figure_charts import build_charts, say_number, say_seconds
 from .figures import SPANS, divide, find_span, list_errors, read_rows
+from .operation_routes import list_workflow_operations
 from .pages import build_trail, check_view, show_gone, show_page
 from .permits import may_do
 from .render import find_page, show_link, show_moment, show_state, show_time
@@ -43,6 +45,10 @@ class WorkflowAdmin(ReadOnlyAdmin):
 
     list_display = ("id",)
     list_columns = ("id",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the actions."""
+        return list_workflow_operations(self) + super().get_urls()
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show all workflows, in three queries."""

@@ -84,7 +84,13 @@ class Browser:
         return page
 
     def check(self, page: Any, name: str = "", *, budget: int | None = None) -> None:
-        """Fail unless the page passes the gates: axe in our region, its width, and its number of queries.
+        """Fail unless the page passes the gates, and nothing went wrong so far; see ``judge``."""
+        found = [*self.judge(page, name, budget=budget), *self.faults]
+        if found:
+            pytest.fail("\n".join(found), pytrace=False)
+
+    def judge(self, page: Any, name: str = "", *, budget: int | None = None) -> list[str]:
+        """Return what is wrong with a page: axe in our region, its width, and its number of queries.
 
         Args:
             name: What its picture is called if pictures are asked for, see ``gate.draw``.
@@ -102,8 +108,7 @@ class Browser:
         asked = self.queries.get(page.url.split("#")[0], 0)
         if asked > allowed:
             found.append(f"{page.url}: {asked} queries, at most {allowed}")
-        if found or self.faults:
-            pytest.fail("\n".join([*found, *self.faults]), pytrace=False)
+        return found
 
     def _open_twin(self, page: Any) -> Any:
         """Open the page's address with scripts, since axe is one; a page that a POST answered cannot be."""

@@ -68,6 +68,7 @@ def list_paths(shop: Any) -> dict[str, str]:
     charge = Step.objects.get(run=unlucky, name="charge-card")
     return {
         "run": path("run_change", unlucky.pk),
+        "run-waiting": path("run_change", ann.pk),
         "run-cancel": path("run_cancel", ann.pk),
         "run-retry-now": path("run_wake", unlucky.pk),
         "run-rerun": path("run_rerun", shop["bob"].pk),
@@ -84,6 +85,8 @@ def list_paths(shop: Any) -> dict[str, str]:
         "event-nothing": path("event_change", shop["misspelt"]),
         "event-resend": path("event_resend", shop["paid-bob"]),
         "event-send": path("event_send") + "?name=order/paid",
+        "workflow-invoke": path("workflow_invoke", "ship-order"),
+        "workflow-pause": path("workflow_pause", "ship-order"),
     }
 
 
@@ -99,9 +102,12 @@ def test_each_page_passes_the_gates(
         color_scheme=scheme,
         viewport={"width": WIDTHS[width], "height": 800},
     )
+    found = []
     for name, path in list_paths(shop).items():
         page.goto(browser.server + path)
-        browser.check(page, f"{name}-{scheme}-{width}")
+        found += browser.judge(page, f"{name}-{scheme}-{width}")
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 def test_the_shop_is_what_the_pictures_show(store: Any, shop: Any) -> None:

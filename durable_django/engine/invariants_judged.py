@@ -1,18 +1,14 @@
-"""Invariants that a SELECT alone cannot state: they need the schema or the code of the project."""
+"""Invariants that a SELECT alone cannot state: they need the code of the project."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
-
-from django.apps import apps
-from django.db import connections
-from django.db.models import UniqueConstraint
+from typing import Final
 
 from ..clock import Now
-from ..models import Event, Run, Schedule, Wait, WaitStatus
+from ..models import Event, Schedule, Wait, WaitStatus
 from ..models.run import LIVE
 from ..store.invariant import Ask, Found, Severity
 from ..store.invariants_runs import TICK_REMEDY
@@ -70,30 +66,7 @@ def _find_unfired(using: str, ask: Ask, rows: int) -> Found:
     return Found(due.count(), [dict(row) for row in shown[:rows]])
 
 
-def _find_unconstrained(using: str, ask: Ask, rows: int) -> Found:
-    """Find constraints that the laws rest on and that the schema does not have."""
-    connection = connections[using]
-    missing: list[dict[str, Any]] = []
-    with connection.cursor() as cursor:
-        for model in apps.get_app_config(Run._meta.app_label).get_models():
-            table = model._meta.db_table
-            stored = connection.introspection.get_constraints(cursor, table)
-            there = {name for name, told in stored.items() if told["unique"]}
-            missing += [
-                {"table": table, "constraint": each.name}
-                for each in model._meta.constraints
-                if isinstance(each, UniqueConstraint) and each.name not in there
-            ]
-    return Found(len(missing), missing[:rows])
-
-
 INVARIANTS: Final = (
-    Judged(
-        id="I3-unique",
-        title="a unique constraint is missing, which keeps results and starts from being doubled",
-        remedy="Is every migration applied, and none faked? `manage.py migrate durable_django` tells.",
-        find=_find_unconstrained,
-    ),
     Judged(
         id="I6-unanswered",
         title="a wait is open although an event that answers it was routed",

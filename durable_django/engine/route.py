@@ -17,9 +17,9 @@ from django.db import transaction
 from ..conf import settings
 from ..define.registry import registry
 from ..store.base import EventRow
-from ..store.event import Routed, StartRow, expire_start_keys, read_unrouted, start_runs
+from ..store.event import Routed, StartRow, read_unrouted, start_runs
 from .answer_waits import answer_waits
-from .note_duplicates import note_duplicates
+from .note_duplicates import find_duplicates, note_duplicates
 from .nudge import Nudge, send_nudges
 from .plan_starts import plan_starts
 from .reasons import Reason, write_reasons
@@ -44,8 +44,9 @@ def route_events(using: str, rows: Sequence[EventRow]) -> int:
     """
     plans = {row.id: plan_starts(using, row) for row in rows}
     starts = [start for plan in plans.values() for start in plan.starts]
-    reasons = {event_id: plan.reasons for event_id, plan in plans.items() if plan.reasons}
-    _expire_keys(using, rows, starts)
+    known_reasons = {event_id: plan.reasons for event_id, plan in plans.items() if plan.reasons}
+    # Before the starts, in which the events count as routed: what is left undone then would be lost.
+    reasons = find_duplicates(using, rows, starts, known_reasons)
     routed = _start(using, starts, rows, reasons)
     if len(routed.started) < len(starts):
         note_duplicates(using, starts, routed, reasons)
@@ -77,12 +78,3 @@ def route_stored(using: str, name: str | None = None, *, older_than: float = 0.0
     """Route events, of one name or of all, that a process stored but did not get to route."""
     rows = read_unrouted(using, name=name, limit=limit, older_than=older_than)
     return route_events(using, rows) if rows else 0
-
-
-def _expire_keys(using: str, rows: Sequence[EventRow], starts: Sequence[StartRow]) -> None:
-    # Before the starts, in which the events count as routed: what is left undone then would be lost.
-    named = {row.id for row in rows if row.external_id is not None}
-    keyed = [start for start in starts if start.event_id in named or start.key]
-    keys = [start.start_key for start in keyed if start.start_key]
-    events = list({start.event_id for start in keyed})
-    expire_start_keys(using, keys, hours=settings.IDEMPOTENCY_HOURS, events=events)

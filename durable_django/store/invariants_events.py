@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.apps import apps
+from django.db.models import UniqueConstraint
+
+from ..models import Run
 from .base import ATTEMPT, EVENT, RESULT, RUN, SCHEDULE, STEP, SUBJECT, WAIT
 from .invariant import Ask, Invariant
 from .invariants_runs import REPORT, TICK_REMEDY
@@ -56,7 +60,31 @@ def _orphans(ask: Ask) -> str:
     )
 
 
+def _unconstrained(ask: Ask) -> str:
+    names = [
+        each.name
+        for model in apps.get_app_config(Run._meta.app_label).get_models()
+        for each in model._meta.constraints
+        if isinstance(each, UniqueConstraint)
+    ]
+    values = ", ".join(f"('{name}')" for name in names)
+    there = (
+        "SELECT 1 FROM sqlite_master WHERE name = wanted.column1 "
+        "OR instr(sql, 'CONSTRAINT \"' || wanted.column1 || '\" UNIQUE') > 0"
+        if ask.vendor == "sqlite"
+        else "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+        "WHERE c.relname = wanted.column1 AND i.indisunique AND i.indisvalid"
+    )
+    return f'SELECT wanted.column1 AS "constraint" FROM (VALUES {values}) wanted WHERE NOT EXISTS ({there})'
+
+
 INVARIANTS: Final = (
+    Invariant(
+        id="I3-unique",
+        title="a unique constraint is missing, which keeps results and starts from being doubled",
+        remedy="Is every migration applied, and none faked? `manage.py migrate durable_django` tells.",
+        build=_unconstrained,
+    ),
     Invariant(
         id="I4",
         title="one event started a workflow more than once",

@@ -1,0 +1,203 @@
+"""Play every scene once for each of its crash points, each time in processes of its own.
+
+Note [Forked players]
+    A player must be a process of its own, since it is killed; to start Python and Django for each of some
+    thousand deaths would take hours. So one process loads everything, opens no connection and starts no thread,
+    and every player is forked from it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+
+from durable_django.define.registry import registry
+from durable_django.engine.expressions import compile_expression
+from tests import databases
+from tests.crash import world
+from tests.crash.judge import judge
+from tests.crash.play import play, take_over
+from tests.crash.points import Points, watch_database
+from tests.crash.scene import Scene
+
+KILLED = -9
+
+
+class Campaign:
+    """The deaths of one store; ``folder`` is emptied for each."""
+
+    def __init__(self, folder: Path, *, every: bool = False) -> None:
+        self.folder = folder
+        self.every = every
+        self.deaths = 0
+        self.points: dict[str, int] = {}
+        self.wrong: list[str] = []
+        self._name = connections["default"].settings_dict["NAME"]
+        self._vendor = connections["default"].vendor
+        _fork(self._empty)
+        if self._vendor == "sqlite":
+            _copy(self._name, folder / "template.sqlite3")
+
+    def run(self, scene: Scene, kind: str) -> int:
+        """Kill a player at each crash point of a scene; return how many there are."""
+        world.folder = self.folder / "world"
+        state = registry.snapshot()
+        scene.declare(kind)
+        try:
+            base = self._play(scene, kind, 0)
+            _import_all(world.folder / "modules")
+            number = 0
+            while base is not None:
+                number += 1
+                if self._play(scene, kind, number, base) is None or len(self.wrong) > 3:
+                    break
+            return number - 1
+        finally:
+            registry.restore(state)
+
+    def _play(self, scene: Scene, kind: str, number: int, base: Any = None) -> Any:
+        """Return what was left behind, or None if there is no such point, or something is wrong."""
+        self._reset()
+        where = f"{scene.name} ({kind}, {self._vendor}), point {number}"
+        code = _fork(lambda: self._first(scene, number))
+        if code not in (0, KILLED):
+            return self._fail(f"{where}: the player failed")
+        if number and code == 0:
+            return None
+        if code == KILLED:
+            self.deaths += 1
+            if _fork(lambda: self._second(scene, base)):
+                return self._fail(f"{where}, before {world.read('last')}")
+            return base
+        if _fork(lambda: self._judge(scene, None)):
+            return self._fail(where)
+        return json.loads((world.folder / "told").read_text())
+
+    def _fail(self, where: str) -> None:
+        path = world.folder / "failure"
+        self.wrong.append(f"{where}\n{path.read_text() if path.exists() else ''}")
+
+    def _first(self, scene: Scene, number: int) -> None:
+        if self._vendor == "postgresql":
+            self._empty()
+        points = world.points = Points(number, every=self.every)
+        points.on_death = lambda what: world.note("last", what[:200])
+        watch_database(points)
+        play(scene)
+        (world.folder / "modules").write_text(json.dumps(sorted(sys.modules)))
+
+    def _empty(self) -> None:
+        databases.empty("default")
+
+    def _second(self, scene: Scene, base: Any) -> None:
+        world.points = Points(0)
+        take_over(scene)
+        self._judge(scene, base)
+
+    def _judge(self, scene: Scene, base: Any) -> None:
+        judge(scene, base)
+
+    def _reset(self) -> None:
+        shutil.rmtree(world.folder, ignore_errors=True)
+        world.folder.mkdir()
+        if self._vendor == "sqlite":
+            for tail in ("-wal", "-shm"):
+                Path(f"{self._name}{tail}").unlink(missing_ok=True)
+            shutil.copyfile(self.folder / "template.sqlite3", self._name)
+
+
+def _import_all(path: Path) -> None:
+    """Import what a player has imported, so that those to come find it."""
+    for name in json.loads(path.read_text()) if path.exists() else ():
+        with suppress(ImportError):
+            importlib.import_module(name)
+    # Its grammar is built at the first use.
+    compile_expression("event.data.n == 1", allow_async=False).evaluate({"data": {"n": 1}})
+    gc.collect()
+    gc.freeze()
+
+
+def _copy(source: str, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
+        old.backup(new)
+    old.close()
+    new.close()
+
+
+def _fork(act: Callable[[], None]) -> int:
+    """Do something in a process of its own; return its exit code, negative for a signal."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = 1
+    gc.disable()
+    try:
+        act()
+        code = 0
+    except BaseException:
+        (world.folder / "failure").write_text(traceback.format_exc())
+    finally:
+        os._exit(code)
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """Serve ``pong`` to every request, from a process of its own, as ``world.server``."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    world.server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    parent = os.getpid()
+    pid = os.fork()
+    if not pid:
+        _serve(listener, parent)
+    listener.close()
+    try:
+        yield
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def _serve(listener: socket.socket, parent: int) -> None:
+    listener.settimeout(1)
+    while os.getppid() == parent:
+        try:
+            line, _ = listener.accept()
+        except TimeoutError:
+            continue
+        with line:
+            line.settimeout(5)
+            try:
+                line.recv(65536)
+                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npong")
+            except OSError:
+                continue  # a killed player
+    os._exit(0)
+
+
+def fight(
+    folder: Path, chosen: list[tuple[Scene, str]], *, every: bool = False, say: Callable[[str], None] = print
+) -> Campaign:
+    """Run the campaign over scenes, and say for each how many points it has."""
+    campaign = Campaign(folder, every=every)
+    with serving():
+        for scene, kind in chosen:
+            began = time.monotonic()
+            count = campaign.points[f"{scene.name} ({kind})"] = campaign.run(scene, kind)
+            say(f"{scene.name} ({kind}): {count} points, {time.monotonic() - began:.1f} s")
+            sys.stdout.flush()
+    return campaign

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-WORKS = {"waits": "one event against a thousand and a million open waits of its name"}
+WORKS = {
+    "waits": "one event against a thousand and a million open waits of its name",
+    "seed": "fill a database with a month of runs, for the console",
+    "console": "time, queries, size and plans of every screen of the admin on that database",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,13 +21,18 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in WORKS:
         print("\n".join(f"{name:8} {text}" for name, text in WORKS.items()))
         return 0 if not arguments else 2
-    options = dict(each.split("=", 1) for each in arguments[1:])
+    options = dict(each.split("=", 1) for each in _join(arguments[1:]))
     work = importlib.import_module(f"benchmarks.{arguments[0]}")
     rows = work.run({key: int(value) for key, value in options.items()})
     for row in rows:
         print(json.dumps({"work": arguments[0], **row}))
     print_table(rows)
     return 0
+
+
+def _join(arguments: Sequence[str]) -> list[str]:
+    """Let ``--runs 1000`` be another way to write ``runs=1000``."""
+    return re.sub(r"--([a-z]+)[ =]", r"\1=", " ".join(arguments)).split()
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:

@@ -70,11 +70,11 @@ def _plan(runs: int) -> int:
         f"CREATE TEMP TABLE plan AS SELECT n, at, "
         f"{make_id.format(letter='r')} AS id, "
         f"{make_id.format(letter='e')} AS event_id, "
-        f"(ARRAY[{names}])[1 + floor({len(WORKFLOWS)} * power(((n * 7919) % 1000) / 1000.0, 2))::int] "
+        f"(ARRAY[{names}])[1 + floor({len(WORKFLOWS)} * power(((n::bigint * 7919) % 1000) / 1000.0, 2))::int] "
         "AS workflow, CASE WHEN part < 500 THEN 'waiting' WHEN part < 560 THEN 'asleep' "
         "WHEN part < 570 THEN 'retrying' WHEN part < 590 THEN 'queued' WHEN part < 592 THEN 'running' "
         "WHEN part < 980 THEN 'failed' WHEN part < 1180 THEN 'cancelled' ELSE 'completed' END AS state, "
-        f"0.05 + ((n * 31) % 977) * 0.06 AS lasted FROM (SELECT n, (n::bigint * 104729) % 10000 AS part, {at} AS at "
+        f"0.05 + ((n::bigint * 31) % 977) * 0.06 AS lasted FROM (SELECT n, (n::bigint * 104729) % 10000 AS part, {at} AS at "
         f"FROM generate_series(1, {runs}) n) numbered ORDER BY n"
     )
     _execute("CREATE INDEX ON plan (n)")

@@ -5,6 +5,7 @@ In: the models and ``engine.operations``. Out: pages. Nothing else in the packag
 reads only the columns that it shows and never counts beyond ``base.COUNTED`` rows.
 """
 
+from .bulk import BulkOperationAdmin
 from .events import EventAdmin
 from .parts import AttemptAdmin, StepAdmin
 from .records import AuditEntryAdmin
@@ -16,6 +17,7 @@ from .workflows import WorkflowAdmin
 __all__ = [
     "AttemptAdmin",
     "AuditEntryAdmin",
+    "BulkOperationAdmin",
     "EventAdmin",
     "RunAdmin",
     "StepAdmin",

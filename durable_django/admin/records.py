@@ -94,6 +94,24 @@ class AgeFilter(SimpleListFilter):
         return queryset.filter(at__gte=Now() - chosen[1]) if chosen else queryset
 
 
+class BulkFilter(SimpleListFilter):
+    """In the course of which bulk operation; without a choice its place in the margin stays empty."""
+
+    title = _("bulk operation")
+    parameter_name = "bulk"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the one that was asked for."""
+        text = request.GET.get(self.parameter_name, "")
+        return [(text, f"#{text}")] if text.isdecimal() and len(text) < 19 else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the operation."""
+        text = self.value() or ""
+        known = text.isdecimal() and len(text) < 19
+        return queryset.filter(bulk_id=int(text)) if known else queryset
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(KeyedAdmin):
     """Who did what, and what came of it; nobody can delete it here."""
@@ -102,7 +120,7 @@ class AuditEntryAdmin(KeyedAdmin):
     list_display = ("when", "actor", "action", "run_link", "workflow", "reason", "shown_result", "bulk_link")
     list_display_links = ("when",)
     list_columns = ("at", "actor", "action", "run_id", "workflow", "reason", "result", "bulk_id")
-    list_filter = (ActionFilter, ResultFilter, AgeFilter)
+    list_filter = (ActionFilter, ResultFilter, AgeFilter, BulkFilter)
     search_help_text = _("A full run id, a user's name, or a workflow")
     fields = ("at", "actor", "action", "run_link", "workflow", "reason", "result", "bulk_link")
     readonly_fields = fields

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from ..models import Run
+from .bulk_operations import find_start
 from .permits import may
 from .render import find_page, show_time
 from .run_export import export_runs
@@ -68,6 +69,7 @@ def build_context(page: ModelAdmin[Run], request: HttpRequest) -> dict[str, Any]
         "views": list_views(page, request),
         "save_url": f"{find_page(site, 'run_view_save')}{suffix}",
         "export_url": f"{export}{suffix}" if export else "",
+        "bulk_url": find_start(site, request, "run", query),
         "news_url": find_page(site, "run_news"),
         "asked_at": show_time(timezone.now()),
     }

@@ -17,6 +17,7 @@ from ..engine.alias import get_alias
 from ..engine.explain_event import write_condition
 from ..models import Wait
 from .asking import route
+from .bulk_operations import find_start
 from .keyed_list import KeyedAdmin
 from .render import NOTHING, show_moment, show_short
 from .wait_filters import WaitAgeFilter, WaitEndFilter, WaitKindFilter, WaitStatusFilter, WaitWorkflowFilter
@@ -73,6 +74,11 @@ class WaitAdmin(KeyedAdmin):
         """Note the instant that rows are compared with."""
         self.now = read_now(get_alias())
         return super().get_queryset(request)
+
+    def list_links(self, request: HttpRequest) -> list[tuple[str, Any]]:
+        """Offer to act on all that the list shows."""
+        url = find_start(self.admin_site, request, "wait", request.GET.urlencode())
+        return [(url, _("All matching…"))] if url else []
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

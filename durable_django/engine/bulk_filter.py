@@ -7,17 +7,19 @@ Note [A filter that is not understood chooses nothing]
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..duration import parse_instant
 from ..exceptions import BulkInvalid, DurableError
+from ..models import Attempt, Run, RunResult, RunStatus, Wait, WaitStatus
 from .words import WORDS, select_state
 
 SKEW: Final = timedelta(hours=1)
@@ -72,6 +74,8 @@ def say_filter(fields: Mapping[str, Field], stored: Mapping[str, Any]) -> list[t
 def _say(name: str, value: Any) -> str:
     if name == "status":
         return ", ".join(str(WORDS[code].label) for code in value)
+    if isinstance(value, list):
+        return ", ".join(value[:10]) + (f" … ({len(value)})" if len(value) > 10 else "")
     return "✓" if value is True else str(value)
 
 
@@ -86,6 +90,17 @@ def _read_states(value: Any) -> list[str]:
     if not codes or (unknown := sorted(map(str, set(codes) - set(WORDS)))):
         raise ValueError(f"use {', '.join(WORDS)}" + (f", not {unknown[0][:40]!r}" if codes else ""))
     return codes
+
+
+def _read_words(value: Any) -> list[str]:
+    words = value.split(",") if isinstance(value, str) else list(value)
+    return [_read_text(word.strip()) for word in words]
+
+
+def _read_count(value: Any) -> int:
+    if isinstance(value, bool) or not 0 < int(value) < 1_000_000:
+        raise ValueError("use a whole number above 0")
+    return int(value)
 
 
 def _read_id(value: Any) -> str:
@@ -116,6 +131,29 @@ def _select_states(codes: list[str]) -> Q:
     return condition
 
 
+def _select_error(name: str) -> Q:
+    beginning = f'{{"name": {json.dumps(name)},'
+    results = RunResult.objects.filter(run_id=OuterRef("pk"), error__startswith=beginning)
+    return Q(Exists(results), status=RunStatus.FAILED)
+
+
+def _select_attempts(least: int) -> Q:
+    return Q(Exists(Attempt.objects.filter(run_id=OuterRef("pk"), number__gte=least - 1)))
+
+
+def _select_waits(name: str) -> Q:
+    waits = Wait.objects.filter(status=WaitStatus.OPEN, event_name=name).exclude(kind="cancel")
+    return Q(pk__in=waits.values("run_id"), wake_at__isnull=False)
+
+
+def _select_children(_: bool) -> Q:
+    return Q(Exists(Run.objects.filter(parent_id=OuterRef("pk"))))
+
+
+def _select_found(text: str) -> Q:
+    return Q(pk=text) | Q(event_id=text) | Q(key=text, key__gt="")
+
+
 def _select_since(text: str) -> Q:
     moment = datetime.fromisoformat(text)
     return Q(pk__gte=first_id(moment - SKEW), created_at__gte=moment)
@@ -136,10 +174,15 @@ RUN_FIELDS: Final[dict[str, Field]] = {
     "key": Field(_("key"), _read_text, lambda value: Q(key=value, key__gt="")),
     "event_id": Field(_("event"), _read_id, _equals("event_id")),
     "queue": Field(_("queue"), _read_text, _equals("queue")),
-    "origin": Field(_("started by"), _read_text, _equals("origin")),
+    "origin": Field(_("started by"), _read_words, _equals("origin__in")),
     "version": Field(_("code version"), _read_text, _equals("version")),
     "parent_id": Field(_("invoked by run"), _read_id, _equals("parent_id")),
+    "error": Field(_("error class"), _read_text, _select_error),
+    "attempts": Field(_("failed attempts of a step, at least"), _read_count, _select_attempts),
+    "waits_for": Field(_("waits for the event"), _read_text, _select_waits),
+    "children": Field(_("invoked other runs"), _read_flag, _select_children),
     "top_level": Field(_("not invoked by a run"), _read_flag, lambda value: Q(parent_id__isnull=True)),
+    "found": Field(_("run or event"), _read_id, _select_found),
     "ids": Field(_("runs"), _read_ids, _equals("pk__in")),
     "since": Field(_("created since"), _read_instant, _select_since),
     "until": Field(
@@ -149,6 +192,9 @@ RUN_FIELDS: Final[dict[str, Field]] = {
 WAIT_FIELDS: Final[dict[str, Field]] = {
     "workflow": Field(_("workflow"), _read_text, _equals("run__workflow")),
     "event": Field(_("event name"), _read_text, _equals("event_name")),
+    "name": Field(_("event or signal"), _read_text, lambda name: Q(event_name=name) | Q(signal=name)),
+    "kind": Field(_("kind"), _read_text, _equals("kind")),
+    "run_id": Field(_("run"), _read_id, _equals("run_id")),
     "signal": Field(_("signal"), _read_text, _equals("signal")),
     "step": Field(_("step"), _read_text, _equals("name")),
     "ends_before": Field(

@@ -22,7 +22,8 @@ from ..console import Console
 HELP = "act on all runs or waits that a filter matches"
 FIELDS: Final = {**RUN_FIELDS, **WAIT_FIELDS}
 TIMES: Final = ("since", "until", "ends_before")
-LISTS: Final = ("status", "ids")
+LISTS: Final = ("status", "origin", "ids")
+FLAGS: Final = ("top_level", "children")
 HEADINGS: Final = ("ID", "ACTION", "STATE", "MATCHED", "DONE", "LEFT ALONE", "FAILED", "BY", "FILTER")
 
 
@@ -93,7 +94,7 @@ def _read_filter(using: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         elif name in TIMES:
             chosen[name] = begin_of(read_since(text), read_now(using))
         else:
-            chosen[name] = True if text == "true" and name == "top_level" else text
+            chosen[name] = True if text == "true" and name in FLAGS else text
     return chosen
 
 

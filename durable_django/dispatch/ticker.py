@@ -16,6 +16,8 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from ..conf import settings
 from ..engine.identity import get_owner
+from ..engine.report_workflows import REPORT_SECONDS as WORKFLOWS_SECONDS
+from ..engine.report_workflows import report_workflows
 from ..engine.tick import report_worker, tick, withdraw_worker
 from ..store.lease import seconds_to_next
 from .bulk import BulkHand
@@ -44,6 +46,7 @@ class Ticker:
         self._leads = False
         self._early = False
         self._reported = float("-inf")
+        self._described = float("-inf")
         self._thread: threading.Thread | None = None
         self._bulk = BulkHand(using)
 
@@ -108,6 +111,9 @@ class Ticker:
         self._reported = time.monotonic()
         queues = self._queues() if callable(self._queues) else self._queues
         report_worker(self._using, name=get_owner(), kind=self._kind, queues=queues)
+        if time.monotonic() - self._described >= WORKFLOWS_SECONDS:
+            self._described = time.monotonic()
+            report_workflows(self._using)
 
     def _sleep(self, pause: float) -> None:
         until = time.monotonic() + max(pause, SHORTEST)

@@ -14,6 +14,33 @@ from .lifecycle import list_heard
 from .status import cancel_live
 
 
+def lock_family(using: str, run_id: UUID) -> list[Run]:
+    """Lock a run, and all that it and its children have started and that has not ended; the run comes first.
+
+    A run that is locked starts no others, so what is found under the locks is all there is.
+    """
+    held = {run_id}
+    while True:
+        locked = lock_runs_and_parents(using, held)
+        found = _find_living(using, run_id)
+        if found <= held:
+            runs = [locked[each] for each in held if each in locked]
+            return sorted(runs, key=lambda run: (run.id != run_id, run.depth, run.id))
+        held |= found
+
+
+def _find_living(using: str, run_id: UUID) -> set[UUID]:
+    # Also below runs that have ended: a child goes on when the step that waited for it has timed out.
+    living: set[UUID] = set()
+    level = [run_id]
+    while level:
+        children = Run.objects.using(using).filter(parent_id__in=level).values_list("id", "ended_at")
+        found = list(children)
+        living |= {each for each, ended_at in found if ended_at is None}
+        level = [each for each, _ in found]
+    return living
+
+
 def lock_run(using: str, run_id: UUID | str, *, children: bool = False) -> Run | None:
     """Lock a run, the run that waits for it, and perhaps its children, in the caller's transaction."""
     wanted = UUID(str(run_id))

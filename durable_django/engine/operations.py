@@ -8,8 +8,9 @@ from django.db import transaction
 
 from ..models import RunResult
 from ..models.run import ENDED
+from ..store.retrying import repeatable
 from .alias import get_alias
-from .cancel import end_cancelled
+from .cancel import end_cancelled, lock_family
 from .handle import RunHandle
 from .nudge import Nudge
 from .operate import UNCHANGED, audit, lock, refuse
@@ -45,21 +46,34 @@ __all__ = [
 ]
 
 
-def cancel_run(run_id: UUID | str, *, actor: str, reason: str = "", using: str | None = None) -> RunHandle:
+def cancel_run(
+    run_id: UUID | str, *, actor: str, reason: str = "", children: bool = False, using: str | None = None
+) -> RunHandle:
     """Cancel a run that has not ended; a step that is running may finish, nothing follows it.
+
+    Args:
+        children: Cancel with it all that it has started, and that they have, if it has not ended.
 
     Raises:
         RunNotFound: It is not stored.
         OperationRefused: It has ended.
     """
     using = using or get_alias()
+    _cancel(using, run_id, actor, reason, children)
+    return RunHandle(run_id, using=using)
+
+
+@repeatable
+def _cancel(using: str, run_id: UUID | str, actor: str, reason: str, children: bool) -> None:
+    text = reason or f"cancelled by {actor}"
     with transaction.atomic(using=using):
         run = lock(using, run_id)
-        text = reason or f"cancelled by {actor}"
         if not end_cancelled(using, run, text):
             refuse(run, "cancel", "a run that has not ended")
         audit(using, actor, "cancel", run, reason, "cancelled")
-    return RunHandle(run.id, using=using)
+        for child in lock_family(using, run.id)[1:] if children else ():
+            if end_cancelled(using, child, text):
+                audit(using, actor, "cancel", child, reason, f"cancelled with {run.id}")
 
 
 def retry_run(run_id: UUID | str, *, actor: str, reason: str = "", using: str | None = None) -> RunHandle:

@@ -186,3 +186,58 @@ def test_what_does_not_fit_the_state_is_refused(declare: Any) -> None:
             operation(handle.id, actor="me")
     assert AuditEntry.objects.count() == 0
     assert (done.status, live.status) == ("completed", "waiting")
+
+
+@pytest.fixture
+def tree(declare: Any) -> Any:
+    """A workflow that invokes one that invokes a third, which sleeps."""
+
+    @declare(id="leaf")
+    def leaf(ctx: Any) -> Any:
+        yield ctx.step.sleep("nap", "1h")
+
+    @declare(id="middle")
+    def middle(ctx: Any) -> Any:
+        yield ctx.step.invoke("call", function=leaf, timeout=ctx.event.data.get("timeout", "1d"))
+
+    @declare(id="root")
+    def root(ctx: Any) -> Any:
+        yield ctx.step.invoke("call", function=middle, data=dict(ctx.event.data))
+
+    return root
+
+
+def list_statuses() -> dict[str, str]:
+    return dict(Run.objects.values_list("workflow", "status"))
+
+
+def test_a_run_is_cancelled_with_its_children(tree: Any) -> None:
+    """All that a run has started, at any depth, ends with it if asked for; each leaves its audit row."""
+    run, other = tree.start(), tree.start()
+    cancel_run(run.id, actor="me", reason="all of it", children=True)
+    family = Run.objects.exclude(id=other.id).filter(status="cancelled")
+    assert sorted(family.values_list("workflow", "reason")) == [
+        (name, "all of it") for name in ("leaf", "middle", "root")
+    ]
+    assert Run.objects.filter(status="waiting").count() == 3
+    assert AuditEntry.objects.filter(action="cancel", reason="all of it").count() == 3
+    assert AuditEntry.objects.filter(result=f"cancelled with {run.id}").count() == 2
+    with pytest.raises(OperationRefused):
+        cancel_run(run.id, actor="me", children=True)
+
+
+def test_children_go_on_unless_asked(tree: Any) -> None:
+    """Without it the children of a cancelled run go on."""
+    run = tree.start()
+    cancel_run(run.id, actor="me")
+    assert list_statuses() == {"root": "cancelled", "middle": "waiting", "leaf": "waiting"}
+
+
+def test_what_goes_on_below_an_ended_child_is_cancelled(tree: Any) -> None:
+    """A grandchild whose own parent has ended already is found and cancelled too."""
+    run = tree.start()
+    # As after the time-out of its own step, which leaves the grandchild running.
+    ended = {"status": "completed", "ended_at": "2020-01-01T00:00:00Z", "wake_at": None}
+    Run.objects.filter(workflow="middle").update(**ended)
+    cancel_run(run.id, actor="me", children=True)
+    assert list_statuses() == {"root": "cancelled", "middle": "completed", "leaf": "cancelled"}

@@ -13,24 +13,36 @@ import time
 from tests.chaos.programs import generate
 from tests.chaos.stage import Stage, open_stage
 
-ALWAYS = ("kills", "zombies", "redeliveries", "take_overs", "fence_refusals")
+PROOFS = {
+    "kill": ["kills", "take_overs"],
+    "stop": ["zombies", "fence_refusals"],
+    "repeat": ["redeliveries"],
+    "leave": ["deploys"],
+    "flush": ["flushes"],
+    "beats": ["beats"],
+    "restart": ["restarts"],
+}
+"""What must have happened for a run to say anything about a kind of fault."""
 
 
 def main() -> int:
     """Play and judge; print one line of figures, and each violation."""
     asked = read_arguments()
     programs = [generate(f"{asked.seed}-{number}") for number in range(asked.programs)]
-    with open_stage(asked.store, asked.dispatcher, asked.ambiguous) as stage:
+    settings = dict(each.split("=", 1) for each in asked.postgres)
+    with open_stage(asked.store, asked.dispatcher, asked.ambiguous, asked.skew, settings) as stage:
         from tests.chaos.conductor import Conductor
         from tests.chaos.judge import judge
 
         began = time.monotonic()
-        conductor = Conductor(stage, programs, asked.seconds, asked.interval)
+        conductor = Conductor(stage, programs, asked.seconds, asked.interval, asked.faults, asked.outage)
         ended = conductor.play()
         violations = [] if ended else ["the programs have not come to an end"]
         violations += judge(programs)
+        if conductor.done["deaths"]:
+            violations.append(f"{conductor.done['deaths']} workers ended that nobody had killed")
         figures = count(stage) | dict(conductor.done)
-        missing = find_missing(asked.store, asked.dispatcher, figures)
+        missing = find_missing(asked, figures)
         head = {
             "seed": asked.seed,
             "store": asked.store,
@@ -61,6 +73,22 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--ambiguous", type=float, default=0.002, help="share of commits whose answer is lost"
     )
+    parser.add_argument(
+        "--faults",
+        nargs="+",
+        default=[],
+        choices=[*PROOFS, "none"],
+        help="only these (all that the profile has)",
+    )
+    parser.add_argument(
+        "--outage", type=float, default=0.0, help="seconds at most that the server stays down"
+    )
+    parser.add_argument(
+        "--skew", type=float, default=0.0, help="seconds by which the workers' clocks are wrong"
+    )
+    parser.add_argument(
+        "--postgres", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the PostgreSQL server"
+    )
     parser.add_argument("--show", type=int, default=20, help="violations to print")
     parser.add_argument("--keep", default="", help="folder for the logs of a run with violations")
     return parser.parse_args()
@@ -82,13 +110,14 @@ def count(stage: Stage) -> dict[str, int]:
     }
 
 
-def find_missing(store: str, dispatcher: str, figures: dict[str, int]) -> list[str]:
-    """Return the kinds of faults that this profile has and that did not happen: the run proves nothing of them."""
-    wanted = list(ALWAYS)
-    if store == "postgres":
-        wanted += ["restarts", "ambiguous_commits"]
-    if dispatcher == "celery":
-        wanted += ["flushes", "beats"]
+def find_missing(asked: argparse.Namespace, figures: dict[str, int]) -> list[str]:
+    """Return the kinds of faults that were to happen and did not: the run proves nothing of them."""
+    left_out = {"flush", "beats"} if asked.dispatcher == "local" else set()
+    left_out |= {"restart"} if asked.store == "sqlite" else set()
+    kinds = asked.faults or [kind for kind in PROOFS if kind not in left_out]
+    wanted = [proof for kind in kinds if kind != "none" for proof in PROOFS[kind]]
+    if asked.store == "postgres" and asked.ambiguous:
+        wanted.append("ambiguous_commits")
     return [each.replace("_", " ") for each in wanted if not figures.get(each)]
 
 

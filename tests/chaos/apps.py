@@ -4,7 +4,7 @@ import os
 
 from django.apps import AppConfig
 
-from tests.chaos import ambiguity
+from tests.chaos import ambiguity, skew
 
 
 class ChaosConfig(AppConfig):
@@ -13,3 +13,5 @@ class ChaosConfig(AppConfig):
     def ready(self) -> None:
         if share := float(os.environ.get("CHAOS_AMBIGUOUS", "0")):
             ambiguity.install(share)
+        if seconds := float(os.environ.get("CHAOS_SKEW", "0")):
+            skew.install(seconds)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,8 @@ class Conductor:
     programs: list[Program]
     seconds: float
     interval: float
+    faults: Sequence[str] = ()
+    outage: float = 0.0
     done: Counter[str] = field(default_factory=Counter)
     stopped: list[Process] = field(default_factory=list)
 
@@ -78,14 +81,22 @@ class Conductor:
 
     def _deal(self) -> Iterator[Callable[[], None]]:
         """Give each kind of fault in a random order, again and again."""
-        kinds = [self._kill, self._kill, self._stop, self._repeat]
+        kinds: dict[str, Callable[[], None]] = {
+            "kill": self._kill,
+            "stop": self._stop,
+            "repeat": self._repeat,
+            "leave": self._leave,
+        }
         if self.stage.broker is not None:
-            kinds += [self._flush, self._flush, self._change_beats]
+            kinds |= {"flush": self._flush, "beats": self._change_beats}
         if self.stage.cluster is not None:
-            kinds.append(self._restart)
+            kinds["restart"] = self._restart
+        deck = [kind for name, kind in kinds.items() if name in self.faults or not self.faults]
         while True:
-            random.shuffle(kinds)
-            yield from kinds
+            random.shuffle(deck)
+            yield from deck
+            if not deck:
+                yield lambda: None
 
     def _pick(self) -> Process | None:
         able = [each for each in self.stage.workers if each.returncode is None and each not in self.stopped]
@@ -98,6 +109,15 @@ class Conductor:
         self.stage.workers.remove(worker)
         self.done["kills"] += 1
         self.stage.add_worker()
+
+    def _leave(self) -> None:
+        """A deploy: the worker is asked to go, and another one is there already."""
+        if (worker := self._pick()) is None:
+            return
+        self.stage.add_worker()
+        self.stage.workers.remove(worker)
+        os.kill(worker.pid, signal.SIGTERM)
+        self.done["deploys"] += 1
 
     def _stop(self) -> None:
         if (worker := self._pick()) is None:
@@ -143,7 +163,9 @@ class Conductor:
 
     def _restart(self) -> None:
         assert self.stage.cluster is not None
-        self.stage.cluster.restart("immediate")
+        self.stage.cluster.stop("immediate")
+        time.sleep(random.uniform(0.5, 1.0) * self.outage)
+        self.stage.cluster.start()
         connection.close()
         self.done["restarts"] += 1
 

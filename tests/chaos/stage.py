@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,17 +38,19 @@ class Stage:
     project: Project
     cluster: Cluster | None
     broker: Broker | None
+    skew: float = 0.0
     workers: list[Process] = field(default_factory=list)
     beats: list[Process] = field(default_factory=list)
 
     def add_worker(self) -> None:
-        """Start another worker; it is not waited for."""
+        """Start another worker; it is not waited for. Their clocks are ahead and behind in turn."""
+        env = {"CHAOS_SKEW": str(self.skew * (-1) ** len(self.project.started))}
         if self.broker is None:
-            self.workers.append(self.project.start_manage("durable", "worker", "--threads", "6"))
+            self.workers.append(self.project.start_manage("durable", "worker", "--threads", "6", env=env))
             return
         options = ["-Q", self.broker.queue, "-n", f"{uuid.uuid4().hex}@%h", "-c", "2", *QUIET]
         command = ["-m", "celery", "-A", "tests.celery_app", "worker", "-l", "INFO", *options]
-        self.workers.append(self.project.start("worker", *command))
+        self.workers.append(self.project.start("worker", *command, env=env))
 
     def add_beat(self) -> None:
         """Start another beat; nothing keeps it from being one too many."""
@@ -62,7 +64,13 @@ class Stage:
 
 
 @contextlib.contextmanager
-def open_stage(store: str, dispatcher: str, ambiguous: float) -> Iterator[Stage]:
+def open_stage(
+    store: str,
+    dispatcher: str,
+    ambiguous: float,
+    skew: float = 0.0,
+    server_settings: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
     """Provide the store and all else, and set Django up for it in this process."""
     with contextlib.ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="durable-chaos-")))
@@ -71,7 +79,7 @@ def open_stage(store: str, dispatcher: str, ambiguous: float) -> Iterator[Stage]
         if store == "postgres":
             if find_programs() is None:
                 sys.exit("chaos on PostgreSQL needs its server programs: it starts and kills one of its own")
-            cluster = held.enter_context(contextlib.closing(Cluster()))
+            cluster = held.enter_context(contextlib.closing(Cluster(server_settings)))
             url = cluster.url
         broker = None
         if dispatcher == "celery":
@@ -84,7 +92,7 @@ def open_stage(store: str, dispatcher: str, ambiguous: float) -> Iterator[Stage]
         env |= {"CHAOS_AMBIGUOUS": str(ambiguous)}
         project = Project(env, folder, broker.queue if broker else "durable")
         held.callback(lambda: [each.kill() for each in project.started])
-        yield Stage(project, cluster, broker)
+        yield Stage(project, cluster, broker, skew)
 
 
 def set_up(env: dict[str, str]) -> None:

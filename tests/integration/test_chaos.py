@@ -1,4 +1,4 @@
-"""Random programs on real workers under random faults (docs/guarantees.md): the size for each change.
+"""Random programs on real workers under random faults (docs/guarantees.md): the sizes for each change.
 
 The long form is ``python -m tests.chaos --programs 10000 --seconds 600 --store postgres --dispatcher celery``.
 """
@@ -15,26 +15,63 @@ from tests.cluster import find_programs
 from tests.plugins.services import need
 from tests.processes import ROOT
 
+POSTGRES = ["--store", "postgres"]
+CELERY = [*POSTGRES, "--dispatcher", "celery"]
+CALM = ["--ambiguous", "0"]
 PROFILES = {
-    "sqlite": ["--programs", "600", "--seconds", "30"],
-    "postgres": ["--programs", "400", "--seconds", "35", "--dispatcher", "celery"],
+    "sqlite": ["--programs", "600", "--seconds", "30", "--interval", "1"],
+    "postgres and celery": [*CELERY, "--programs", "400", "--seconds", "35", "--interval", "1"],
+    # The server stays away for longer than any store verb is repeated; the workers outlive it.
+    "an outage of the database": [
+        *[*POSTGRES, *CALM, "--programs", "60", "--seconds", "25"],
+        *["--interval", "5", "--faults", "restart", "--outage", "24"],
+    ],
+    "wrong clocks, serializable": [
+        *[*POSTGRES, "--programs", "100", "--seconds", "15", "--interval", "1", "--skew", "3600"],
+        *["--postgres", "default_transaction_isolation=serializable"],
+    ],
+    "repeatable read": [
+        *[*POSTGRES, "--programs", "100", "--seconds", "15", "--interval", "1"],
+        *["--postgres", "default_transaction_isolation=repeatable read"],
+    ],
 }
+
+
+def play(*options: str) -> str:
+    """Play and return the line of figures; violations, and faults that did not happen, are an error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos", *options], cwd=ROOT, capture_output=True, text=True, timeout=560
+    )
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
+    assert "violations=0" in done.stdout
+    return done.stdout
+
+
+def need_cluster(options: list[str]) -> None:
+    if "celery" in options:
+        need("redis")
+    if "postgres" in options and find_programs() is None:
+        pytest.skip("the server programs of PostgreSQL are not installed")
 
 
 @pytest.mark.process
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("store", list(PROFILES))
-def test_random_programs_under_random_faults(store: str) -> None:
+@pytest.mark.parametrize("name", list(PROFILES))
+def test_random_programs_under_random_faults(name: str) -> None:
     """Killed, frozen and doubled workers, lost messages and a crashing server change no result and no count."""
-    if store == "postgres":
-        need("redis")
-        if find_programs() is None:
-            pytest.skip("the server programs of PostgreSQL are not installed")
-    command = [sys.executable, "-m", "tests.chaos", "--store", store, "--interval", "1", *PROFILES[store]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560)
-    print(done.stdout, done.stderr)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
-    assert "violations=0" in done.stdout
+    need_cluster(PROFILES[name])
+    play(*PROFILES[name])
+
+
+@pytest.mark.process
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("options", [[], CELERY], ids=["local", "celery"])
+def test_rolling_restarts_under_load(options: list[str]) -> None:
+    """A deploy each second or two: everything ends, and no run waits for the lease of a worker that left."""
+    need_cluster(options)
+    faults = ["--programs", "150", "--seconds", "20", "--interval", "1.5", "--faults", "leave", *CALM]
+    assert "take_overs=0 " in play(*options, *faults)
 
 
 def test_a_seed_is_a_program() -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import async_to_sync
 from django.db import OperationalError, connections, transaction
@@ -30,7 +31,7 @@ from .checkpoint import Recorded, settle, write_here
 from .effects import InvokeAtomic
 from .error_text import read_message, read_name
 from .frame import Frame, await_within, limited_statements
-from .interrupts import Interrupt, NestedStep
+from .interrupts import Interrupt, NestedStep, Released
 
 _current: ContextVar[_Guard | None] = ContextVar("durable_django_step", default=None)
 
@@ -200,10 +201,24 @@ def refuse_exit(error: BaseException, where: str, ctrl_c: bool) -> None:
 
     Raises:
         ExitRaised: ``error`` is such a one.
+        Released: It is that of a signal; see Note [A signal in a forked child is no failure].
     """
+    if _is_signal(error):
+        raise Released from error
     if isinstance(error, (Exception, Interrupt, GeneratorExit)) or _is_meant(error, ctrl_c):
         return
     raise ExitRaised(where=where, name=read_name(error), said=read_message(error)) from error
+
+
+# Note [A signal in a forked child is no failure]
+#     Celery's forked children turn SIGTERM, which some supervisors send to every process of a service, into
+#     a SystemExit wherever their main thread happens to be, its code the signal's number less 256. The step
+#     has not failed: the run is given back, and another worker executes the step again.
+_TERMINATED: Final = signal.SIGTERM - 256
+
+
+def _is_signal(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code == _TERMINATED
 
 
 def _is_meant(error: BaseException, ctrl_c: bool) -> bool:

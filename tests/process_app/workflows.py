@@ -56,6 +56,13 @@ def wait_at_gate(ctx: Context) -> dict[str, int]:
     }
 
 
+@workflow(id="process-agate", trigger="process/agate")
+async def await_gate(ctx: AsyncContext) -> int:
+    """One plain step that waits at the gate."""
+    data = ctx.event.data
+    return await ctx.step.run("gate", pass_gate, data, ctx.run_id, "gate")
+
+
 @workflow(id="process-atomic", trigger="process/atomic")
 def wait_at_atomic_gate(ctx: Context) -> int:
     """A step that writes a row and waits at the gate in the same transaction, and one after."""

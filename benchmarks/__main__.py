@@ -1,46 +1,130 @@
-"""``python -m benchmarks [work] [option=value …]``: run a work, print its figures as JSON and as a table."""
+"""``python -m benchmarks [work …] [option=value …] [--quick] [--json FILE] [--plot FILE]``.
+
+Runs the works that are named, or all of W1 to W12 for ``all``; prints each figure as a line of JSON and as a table.
+An option may also be written ``--option value``. Without a work, all are listed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import describe
+from benchmarks.plot import draw
+
 WORKS = {
-    "waits": "one event against a thousand and a million open waits of its name",
+    "throughput": "W1: trivial steps per second, beside the floor and the peers",
+    "celery_path": "W1, W2: the same through Celery",
+    "latency": "W2: from an event to its first step and its end",
+    "long_run": "W3: a thousand steps in sequence, resumption, replay",
+    "waits": "W4: one event against a thousand and a million open waits of its name",
+    "resume": "W4: a batch of events that ends as many waits, until the runs have ended",
+    "timers": "W5: ten thousand sleepers wake at one instant, beside a million others",
+    "parallel": "W6: steps side by side",
+    "takeover": "W7: a worker is killed in the middle of a step",
+    "ingest": "W8: events over HTTP",
+    "memory": "W10: the memory of a worker",
+    "sqlite": "W11: W1 and W2 on SQLite",
+    "idle": "W12: statements and CPU of an idle worker",
+    "flat": "the cost of a step beside few and many other rows",
+    "soak": "a steady stream: latency, memory, bytes a row, each minute",
     "seed": "fill a database with a month of runs, for the console",
-    "console": "time, queries, size and plans of every screen of the admin on that database",
+    "console": "W9: time, queries, size and plans of every screen of the admin on that database",
+}
+NOT_IN_ALL = ("soak", "seed", "console")
+QUICK: dict[str, str] = {
+    "throughput": "runs=200 rounds=1",
+    "celery_path": "runs=100 rounds=1 count=20",
+    "latency": "count=30",
+    "long_run": "steps=200 rounds=1",
+    "waits": "few=100 many=10000 rounds=10",
+    "resume": "runs=200 rounds=1",
+    "timers": "runs=500 others=10000",
+    "parallel": "few=20 many=100 rounds=1",
+    "takeover": "rounds=1",
+    "ingest": "seconds=2 waits=1000",
+    "memory": "sleepers=1000 runs=500",
+    "sqlite": "runs=50 rounds=1 count=20",
+    "idle": "seconds=5",
+    "flat": "finished=5000 sleeping=5000 waiting=5000 runs=50 rounds=1",
+    "soak": "minutes=1 rate=20",
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the named work; without one, list all."""
-    if not arguments or arguments[0] not in WORKS:
-        print("\n".join(f"{name:8} {text}" for name, text in WORKS.items()))
-        return 0 if not arguments else 2
-    options = dict(each.split("=", 1) for each in _join(arguments[1:]))
-    work = importlib.import_module(f"benchmarks.{arguments[0]}")
-    rows = work.run({key: int(value) for key, value in options.items()})
-    for row in rows:
-        print(json.dumps({"work": arguments[0], **row}))
-    print_table(rows)
+    """Run the works and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", usage=__doc__)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    given = parser.parse_args(_join(arguments))
+    works = [word for word in given.words if "=" not in word]
+    options = [word for word in given.words if "=" in word]
+    if works == ["all"]:
+        works = [name for name in WORKS if name not in NOT_IN_ALL]
+    if not works or set(works) - set(WORKS):
+        print("\n".join(f"{name:12} {text}" for name, text in WORKS.items()))
+        return 2 if works else 0
+    if len(works) > 1:
+        return _run_each(works, [*options, *(["--quick"] if given.quick else [])], given)
+    rows = _run(works[0], [*(QUICK.get(works[0], "").split() if given.quick else []), *options])
+    _write(rows, given)
     return 0
 
 
 def _join(arguments: Sequence[str]) -> list[str]:
     """Let ``--runs 1000`` be another way to write ``runs=1000``."""
-    return re.sub(r"--([a-z]+)[ =]", r"\1=", " ".join(arguments)).split()
+    text = "\0".join(arguments)
+    return re.sub(r"--(?!quick|json|plot|help)([a-z]+)[\0=]", r"\1=", text).split("\0") if text else []
+
+
+def _run(work: str, options: Sequence[str]) -> list[dict[str, Any]]:
+    before = describe()
+    module = importlib.import_module(f"benchmarks.{work}")
+    rows = module.run({key: int(value) for key, value in (each.split("=", 1) for each in options)})
+    found = [{"work": work, **row} for row in rows]
+    for row in found:
+        print(json.dumps({**row, "machine": before}))
+    print_table(found)
+    return found
+
+
+def _run_each(works: Sequence[str], options: Sequence[str], given: argparse.Namespace) -> int:
+    """Run each work in a process of its own, since Django is configured once a process."""
+    status, rows = 0, []
+    for work in works:
+        child = [sys.executable, "-m", "benchmarks", work, *options]
+        done = subprocess.run(child, stdout=subprocess.PIPE, text=True, check=False)
+        print(done.stdout, flush=True)
+        rows += [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"work"')]
+        status = status or done.returncode
+    _write(rows, given)
+    return status
+
+
+def _write(rows: list[dict[str, Any]], given: argparse.Namespace) -> None:
+    if given.json is not None:
+        given.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if given.plot is not None:
+        given.plot.write_text(draw(rows))
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
-    """Print the rows, whose keys are equal, below their keys."""
-    cells = [list(map(str, rows[0])), *(list(map(str, row.values())) for row in rows)]
+    """Print the rows below the names of all their columns."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

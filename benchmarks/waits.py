@@ -22,19 +22,12 @@ ROUNDS = 100
 KEYS_AT_ONCE = 50_000
 
 
-class Nobody:
-    """A dispatcher that tells no worker."""
-
-    def nudge(self, nudges: Sequence[Any]) -> None:
-        """Lose the nudges."""
-
-
 def run(options: dict[str, int]) -> list[dict[str, Any]]:
     """Measure and return one row a size; options are ``few``, ``many``, ``rounds`` and ``batch``."""
     sizes = (options.get("few", SIZES[0]), options.get("many", SIZES[1]))
-    with scratch_database("benchmarks.waits"):
+    with scratch_database():
         for size in sizes:
-            _fill(size)
+            fill_waits(size)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
         _check_plan(max(sizes))
@@ -45,7 +38,8 @@ def _name(size: int) -> str:
     return f"bench/{size}"
 
 
-def _fill(size: int) -> None:
+def fill_waits(size: int) -> None:
+    """Store runs that wait, each with a question of its own to the events of one name."""
     from durable_django.models import Event, PathSet, Run, Step, Wait
 
     run, step, wait, event = (model._meta.db_table for model in (Run, Step, Wait, Event))

@@ -1,0 +1,1 @@
+"""The same works on other engines, each in a process of the Python that has them installed."""

@@ -103,5 +103,5 @@ def _ask_the_command() -> Iterator[str]:
         from durable_django.engine.invariants import find_violations
     except ImportError:
         return
-    for each in find_violations("default"):
+    for each in find_violations("default", live=False):
         yield f"check_data: {each}"

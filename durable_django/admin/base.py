@@ -10,8 +10,9 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 from ..engine.alias import get_alias
@@ -42,6 +43,20 @@ class NarrowChangeList(ChangeList):
         columns: tuple[str, ...] = self.model_admin.list_columns  # type: ignore[attr-defined]
         return rows.only(*columns)
 
+    @property
+    def filter_rows(self) -> list[dict[str, Any]]:
+        """Return each filter with its choices, for the bar above the list."""
+        return [
+            {
+                "title": spec.title,
+                "name": next(iter(spec.expected_parameters()), ""),
+                "choices": list(spec.choices(self)),
+                "spec": spec,
+                "form": spec.template != "admin/filter.html",
+            }
+            for spec in self.filter_specs
+        ]
+
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Shows rows that only the engine writes."""
@@ -61,6 +76,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     list_select_related = False
     list_per_page = 50
     list_max_show_all = 0
+    empty_value_display = "–"
     ordering = ("-pk",)
     sortable_by = ()
     search_fields = ("pk",)  # makes the box appear; get_search_results decides
@@ -80,6 +96,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the database that holds the durable tables."""
         return super().get_queryset(request).using(get_alias())
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the list under the name of its rows; Django would ask to select one."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that reads few columns."""

@@ -53,6 +53,25 @@ class Chart:
         return not any(value for each in self.series for value in each.values)
 
 
+TIMES: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
+
+
+def find_top_time(highest: float) -> float:
+    """Return a round length of time, not below the highest value, in seconds."""
+    if highest <= 1 or highest > TIMES[-1]:
+        days = TIMES[-1] if highest > 1 else 1
+        return find_top(highest / days) * days
+    return float(next(each for each in TIMES if each >= highest))
+
+
+def find_top(highest: float) -> float:
+    """Return a round number, not below the highest value, that a scale can end with."""
+    if highest <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(highest))
+    return next((unit * each for each in (1, 2, 4, 5, 8, 10) if unit * each >= highest), unit * 10)
+
+
 def draw_bars(
     title: Any, code: str, series: Sequence[Series], labels: Sequence[str], below: Sequence[str], say: Say
 ) -> Chart:
@@ -80,10 +99,16 @@ def draw_bars(
 
 
 def draw_lines(
-    title: Any, code: str, series: Sequence[Series], labels: Sequence[str], below: Sequence[str], say: Say
+    title: Any,
+    code: str,
+    series: Sequence[Series],
+    labels: Sequence[str],
+    below: Sequence[str],
+    say: Say,
+    find: Callable[[float], float] = find_top,
 ) -> Chart:
     """Return a line for each series; where there is no number the line is broken."""
-    top = find_top(max((value or 0 for each in series for value in each.values), default=0))
+    top = find(max((value or 0 for each in series for value in each.values), default=0))
     lines = [{"code": each.code, "d": trace(each.values, top)} for each in series]
     return _finish(title, code, series, labels, below, say, top, lines=lines)
 
@@ -101,14 +126,6 @@ def trace(values: Sequence[float | None], top: float, *, width: float = WIDTH, h
             parts.append("h0.1")  # a lone point is seen, too
         drawn = True
     return " ".join(parts)
-
-
-def find_top(highest: float) -> float:
-    """Return a round number, not below the highest value, that a scale can end with."""
-    if highest <= 0:
-        return 1.0
-    unit = 10.0 ** math.floor(math.log10(highest))
-    return next((unit * each for each in (1, 2, 4, 5, 8, 10) if unit * each >= highest), unit * 10)
 
 
 def _finish(

@@ -8,7 +8,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from ..engine.words import say_length
-from .charts import Chart, Series, draw_bars, draw_lines
+from .charts import Chart, Series, draw_bars, draw_lines, find_top_time
 from .figures import PERCENTS, Part, Span, label_parts
 
 
@@ -40,7 +40,7 @@ def build_charts(parts: Sequence[Part], span: Span, *, gauges: bool = True) -> l
             )
             for percent in PERCENTS
         ]
-        charts.append(draw_lines(title, name, lines, labels, below, say_seconds))
+        charts.append(draw_lines(title, name, lines, labels, below, say_seconds, find_top_time))
     return charts
 
 

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 from ..engine.alias import get_alias
 from ..store.time_limit import TimeLimitReached, time_limit
 from .base import COUNTED, NarrowChangeList, ReadOnlyAdmin
+from .sections import list_sections
 
 SEARCH_SECONDS: Final = 3.0
 COUNT_SECONDS: Final = 0.2
@@ -168,6 +169,7 @@ class KeyedAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Show the list with its buttons."""
         shown = {
+            "sections": list_sections(self.admin_site, request),
             "links": self.list_links(request),
             "nothing_yet": self.nothing_yet,
             **(extra_context or {}),

@@ -108,7 +108,7 @@ def show_moment(moment: datetime | None) -> str:
     here, there = timezone.localtime(moment), moment.astimezone(UTC)
     today = here.date() == timezone.localdate()
     return format_html(
-        '<time datetime="{}" title="{} ({} UTC)">{}</time>',
+        '<time class="dd-moment" datetime="{}" title="{} ({} UTC)">{}</time>',
         there.isoformat(),
         f"{here:%F %T}",
         f"{there:%F %T}",

@@ -19,6 +19,7 @@ from .run_export import export_runs
 from .run_list import NEWS, select_runs
 from .run_operations import deny
 from .run_views import delete_view, list_views, read_query, save_view
+from .sections import list_sections
 
 
 def list_routes(page: ModelAdmin[Run]) -> list[URLPattern]:
@@ -66,6 +67,7 @@ def build_context(page: ModelAdmin[Run], request: HttpRequest) -> dict[str, Any]
     suffix = f"?{query}" if query else ""
     export = find_page(site, "run_export") if may(request, "export") else ""
     return {
+        "sections": list_sections(site, request),
         "views": list_views(page, request),
         "save_url": f"{find_page(site, 'run_view_save')}{suffix}",
         "export_url": f"{export}{suffix}" if export else "",

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from ..clock import read_now
 from ..define.cron import Cron
 from ..engine.alias import get_alias
-from ..engine.words import name_state, say_instant
+from ..engine.words import WORDS, name_state, say_instant
 from ..models import Run, WorkflowState
 from .base import ReadOnlyAdmin
 from .charts import HEIGHT, find_top, trace
@@ -25,7 +25,7 @@ from .figures import SPANS, divide, find_span, list_errors, read_rows
 from .operation_routes import list_workflow_operations
 from .pages import build_trail, check_view, show_gone, show_page
 from .permits import may_do
-from .render import find_page, show_link, show_moment, show_state, show_time
+from .render import ICONS, find_page, show_link, show_moment, show_state, show_time
 from .workflow_rows import Row, read_config, read_workflows, tell_trigger
 
 LIST: Final = "durable_django/admin/workflow_list.html"
@@ -98,11 +98,12 @@ def _tell_row(page: WorkflowAdmin, row: Row, whole: bool) -> dict[str, Any]:
         "triggers": row.triggers,
         "live": [
             (
-                code,
+                WORDS[code],
+                ICONS[code],
                 say_number(row.live[code]) + ("" if whole else "+"),
                 _list_runs(runs, row.id, status=code, created="all"),
             )
-            for code in ("running", "queued", "waiting", "sleeping", "retrying", "stuck")
+            for code in ("running", "queued", "paused", "waiting", "sleeping", "retrying", "stuck")
             if row.live[code]
         ],
         "completed": say_number(total["completed"]),
@@ -125,7 +126,7 @@ def _draw(hours: list[dict[str, Any]]) -> str:
 
 def _tell_state(row: Row) -> dict[str, str]:
     if row.paused:
-        return {"code": "paused", "icon": "⏸", "word": _("paused")}
+        return {"code": "paused", "icon": ICONS["paused"], "word": _("paused")}
     if row.declared is None:
         return {"code": "stuck", "icon": "⚠", "word": _("not in the code")}
     return {"code": "completed", "icon": "✓", "word": _("active")}

@@ -72,8 +72,8 @@ def test_find_failed_runs(browser: Any, make_user: MakeUser, ship: Any, script: 
     good = ship.start({"good": True})
     page = browser.open(reverse("admin:index"), user=make_user(), script=script)
     page.locator("#content a[href$='/durable_django/run/']").first.click()
-    page.locator("#changelist-filter").get_by_role("link", name="failed", exact=True).click()
-    page.locator("#changelist-filter").get_by_role("link", name="ship-order").click()
+    page.locator("#dd-filters").get_by_role("link", name="failed", exact=True).click()
+    page.locator("#dd-filters").get_by_role("link", name="ship-order").click()
     page.wait_for_url(re.compile("status=failed.*workflow=ship-order"))
     rows = page.locator("#result_list tbody tr")
     assert rows.count() == 2
@@ -248,6 +248,7 @@ def test_ten_thousand_steps_stay_a_page(browser: Any, make_user: MakeUser, askin
     assert page.evaluate("document.querySelectorAll('*').length") < 8_000
     assert "1 failed" in page.locator("[data-region=body]").inner_text()
     page.get_by_role("link", name="Failed only").click()
+    page.get_by_role("link", name="Show all steps").wait_for()
     assert page.locator(".dd-timeline tbody tr").count() == 1
     assert page.get_by_role("link", name="loop (7001)").count() == 1
 

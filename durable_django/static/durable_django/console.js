@@ -1,142 +1,218 @@
-// Live refresh and copying on the page of a run. Everything works without it.
+// Live refresh, news of lists, copying, relative times and keys. Everything works without it.
 (function () {
   "use strict";
-  const root = document.getElementById("dd-run");
-  if (!root) return;
-  const FIRST = 2000, LONGEST = 30000;
-  const text = root.dataset;
-  const controls = root.querySelector("[data-live-controls]");
-  const status = root.querySelector("[data-live-status]");
-  let revision = text.revision, pause = FIRST, timer = 0, asking = false;
-  let live = text.live === "on", ended = !live;
+  const LONGEST = 30000;
+  const page = document.querySelector(".dd[data-text-copy]");
+  const words = page ? page.dataset : {};
+  const language = document.documentElement.lang || undefined;
 
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "dd-button dd-quiet";
-  const updated = document.createElement("span");
-
-  function show() {
-    button.textContent = live ? text.textOn : text.textOff;
-    button.setAttribute("aria-pressed", String(live));
+  function make(name, className, text) {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text || "";
+    if (name === "button") made.type = "button";
+    return made;
   }
 
-  function plan(soon) {
-    clearTimeout(timer);
-    if (live && !ended && !document.hidden) timer = setTimeout(ask, soon ? 0 : pause);
+  function isTyping() {
+    const field = document.activeElement;
+    const writes = field && (field.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(field.tagName));
+    return Boolean(writes && !/^(checkbox|radio|submit|button)$/.test(field.type));
   }
 
   function isBusy() {
-    const field = document.activeElement;
-    const typing = field && /^(INPUT|TEXTAREA|SELECT)$/.test(field.tagName);
-    return typing || String(document.getSelection()) !== "";
+    const ticked = document.querySelector("#result_list .action-select:checked");
+    return isTyping() || Boolean(ticked) || Boolean(document.querySelector("dialog[open]")) || String(document.getSelection()) !== "";
   }
 
-  async function ask() {
-    if (asking) return;
-    if (isBusy()) { plan(false); return; }
-    asking = true;
-    try {
+  // Asks again and again: ``ask`` returns "news", "same", "lost" or "over".
+  function poll(first, ask, button) {
+    let pause = first, timer = 0, asking = false, live = true, over = false;
+    const self = { toggle, now, stop };
+
+    function plan() {
+      clearTimeout(timer);
+      if (live && !over && !document.hidden) timer = setTimeout(turn, pause);
+    }
+    async function turn() {
+      if (asking || over) return;
+      if (isBusy()) { plan(); return; }
+      asking = true;
+      let said = "same";
+      try { said = await ask(); } catch (error) { said = "same"; }
+      asking = false;
+      pause = said === "news" ? first : Math.min(pause * 2, LONGEST);
+      if (said === "lost" || said === "over") stop(); else plan();
+    }
+    function now() { pause = first; clearTimeout(timer); turn(); }
+    function stop() { over = true; clearTimeout(timer); button.remove(); }
+    function show() {
+      button.textContent = live ? words.textOn : words.textOff;
+      button.setAttribute("aria-pressed", String(live));
+    }
+    function toggle() {
+      if (over) return;
+      live = !live;
+      pause = first;
+      show();
+      if (live) now(); else clearTimeout(timer);
+    }
+    button.addEventListener("click", toggle);
+    document.addEventListener("visibilitychange", () => { pause = first; plan(); });
+    show();
+    plan();
+    return self;
+  }
+
+  // The page of a run.
+  function watchRun(root) {
+    const controls = root.querySelector("[data-live-controls]");
+    const status = root.querySelector("[data-live-status]");
+    const updated = make("span", "dd-soft");
+    controls.append(updated);
+    let revision = root.dataset.revision;
+    if (root.dataset.live !== "on") return null;
+    const button = make("button", "dd-button dd-quiet dd-small");
+    controls.append(button);
+    return poll(2000, async () => {
       const query = new URLSearchParams(location.search);
       query.set("rev", revision);
-      const answer = await fetch(text.liveUrl + "?" + query, { headers: { "X-Requested-With": "XMLHttpRequest" } });
-      await take(answer);
-    } catch (error) {
-      pause = Math.min(pause * 2, LONGEST);
-    } finally {
-      asking = false;
-    }
-    plan(false);
-  }
-
-  async function take(answer) {
-    if (answer.status === 200) {
+      const answer = await fetch(root.dataset.liveUrl + "?" + query, { headers: { "X-Requested-With": "XMLHttpRequest" } });
+      if ([401, 403, 404].includes(answer.status)) {
+        updated.textContent = root.dataset.textLost;
+        return "lost";
+      }
+      if (answer.status !== 200) return "same";
+      const before = word();
       replace(await answer.text());
+      if (word() !== before) status.textContent = word();
       revision = answer.headers.get("X-Durable-Revision") || revision;
-      ended = answer.headers.get("X-Durable-Live") === "off";
-      pause = FIRST;
-      updated.textContent = text.textUpdated + " " + new Date().toLocaleTimeString(document.documentElement.lang);
-      if (ended) stop();
-    } else if (answer.status === 204) {
-      pause = Math.min(pause * 2, LONGEST);
-    } else if (answer.status === 401 || answer.status === 403 || answer.status === 404) {
-      ended = true;
-      stop();
-      updated.textContent = text.textLost;
-    } else {
-      pause = Math.min(pause * 2, LONGEST);
-    }
-  }
+      updated.textContent = root.dataset.textUpdated + " " + new Date().toLocaleTimeString(language);
+      return answer.headers.get("X-Durable-Live") === "off" ? "over" : "news";
+    }, button);
 
-  function replace(html) {
-    const fresh = new DOMParser().parseFromString(html, "text/html");
-    const before = word();
-    for (const region of root.querySelectorAll("[data-region]")) {
-      const found = fresh.querySelector('[data-region="' + region.dataset.region + '"]');
-      if (!found) continue;
-      const old = region.cloneNode(true);
-      for (const added of old.querySelectorAll("[data-added]")) added.remove();
-      for (const each of old.querySelectorAll("details[open]")) each.removeAttribute("open");
-      if (old.innerHTML !== found.innerHTML) swap(region, found);
+    function word() {
+      const found = root.querySelector("[data-word]");
+      return found ? found.textContent : "";
     }
-    if (word() !== before) status.textContent = word();
-  }
-
-  function swap(region, found) {
-    const opened = [...region.querySelectorAll("details[open][data-key]")].map((each) => each.dataset.key);
-    const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    region.innerHTML = "";
-    region.append(...document.importNode(found, true).childNodes);
-    for (const each of region.querySelectorAll("details[data-key]")) each.open = opened.includes(each.dataset.key);
-    if (focused) {
-      const same = [...region.querySelectorAll("a")].find((each) => each.getAttribute("href") === focused);
+    function replace(html) {
+      const fresh = new DOMParser().parseFromString(html, "text/html");
+      for (const region of root.querySelectorAll("[data-region]")) {
+        const found = fresh.querySelector('[data-region="' + region.dataset.region + '"]');
+        if (!found) continue;
+        const old = region.cloneNode(true);
+        for (const added of old.querySelectorAll("[data-added]")) added.remove();
+        for (const each of old.querySelectorAll("details[open]")) each.removeAttribute("open");
+        for (const each of old.querySelectorAll(".dd-row")) each.classList.remove("dd-row");
+        if (old.innerHTML !== found.innerHTML) swap(region, found);
+      }
+    }
+    function swap(region, found) {
+      const opened = [...region.querySelectorAll("details[open][data-key]")].map((each) => each.dataset.key);
+      const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      region.innerHTML = "";
+      region.append(...document.importNode(found, true).childNodes);
+      for (const each of region.querySelectorAll("details[data-key]")) each.open = opened.includes(each.dataset.key);
+      const same = focused && [...region.querySelectorAll("a")].find((each) => each.getAttribute("href") === focused);
       if (same) same.focus({ preventScroll: true });
+      offerCopy(region);
     }
-    offerCopy(region);
   }
 
-  function word() {
-    const found = root.querySelector("[data-word]");
-    return found ? found.textContent : "";
-  }
-
-  function stop() {
-    clearTimeout(timer);
-    button.remove();
+  // A list: rows stay where they are, a banner tells how many have come.
+  function watchList(place) {
+    const controls = document.querySelector("[data-live-controls]");
+    if (!place.dataset.newsSince || !controls) return null;
+    const button = make("button", "dd-button dd-quiet dd-small");
+    controls.append(button);
+    let told = "";
+    return poll(5000, async () => {
+      const query = new URLSearchParams(location.search);
+      query.set("since", place.dataset.newsSince);
+      const answer = await fetch(place.dataset.newsUrl + "?" + query, { headers: { "X-Requested-With": "XMLHttpRequest" } });
+      if ([401, 403].includes(answer.status)) { place.textContent = words.textLost; return "lost"; }
+      if (answer.status !== 200) return "same";
+      const news = await answer.json();
+      if (news.text === told) return "same";
+      told = news.text;
+      const link = make("a", "", words.textShow);
+      link.href = place.dataset.newsHere || "?";
+      place.replaceChildren(news.text + " ", link);
+      return "news";
+    }, button);
   }
 
   function offerCopy(part) {
-    if (!navigator.clipboard) return;
+    if (!navigator.clipboard || !words.textCopy) return;
     for (const each of part.querySelectorAll("[data-copy]")) {
-      const copy = document.createElement("button");
-      copy.type = "button";
+      const copy = make("button", "dd-button dd-quiet dd-small", words.textCopy);
       copy.dataset.added = "";
-      copy.className = "dd-button dd-quiet";
-      copy.textContent = text.textCopy;
       copy.addEventListener("click", async () => {
-        await navigator.clipboard.writeText(each.textContent);
-        copy.textContent = text.textCopied;
+        await navigator.clipboard.writeText(each.dataset.copy || each.textContent);
+        copy.textContent = words.textCopied;
       });
       each.after(copy);
     }
   }
 
-  function toggle() {
-    live = !live;
-    pause = FIRST;
-    show();
-    plan(true);
+  // Moments of the last and the next days as people say them; the instant stays in the title.
+  function tellTimes() {
+    if (!window.Intl || !Intl.RelativeTimeFormat) return;
+    const format = new Intl.RelativeTimeFormat(language, { numeric: "always", style: "short" });
+    for (const each of document.querySelectorAll("time.dd-moment")) {
+      const seconds = (new Date(each.dateTime) - Date.now()) / 1000, size = Math.abs(seconds);
+      if (size > 172800) continue;
+      const [unit, length] = size < 60 ? ["second", 1] : size < 3600 ? ["minute", 60] : ["hour", 3600];
+      each.textContent = format.format(Math.trunc(seconds / length), unit);
+    }
   }
 
-  button.addEventListener("click", toggle);
-  document.addEventListener("visibilitychange", () => plan(true));
-  document.addEventListener("keydown", (event) => {
-    if (ended || event.ctrlKey || event.metaKey || event.altKey || isBusy()) return;
-    if (event.target.isContentEditable) return;
-    if (event.key === "l") toggle();
-    if (event.key === "r") { pause = FIRST; clearTimeout(timer); ask(); }
-  });
-  if (!ended) controls.append(updated, button); else controls.append(updated);
-  show();
-  offerCopy(root);
-  plan(false);
+  function watchKeys(watched) {
+    const help = document.getElementById("dd-keys");
+    if (!help) return;
+    const box = help.querySelector("input");
+    let on = true;
+    try { on = localStorage.getItem("dd-keys") !== "off"; } catch (error) { on = true; }
+    box.checked = on;
+    box.addEventListener("change", () => {
+      on = box.checked;
+      try { localStorage.setItem("dd-keys", on ? "on" : "off"); } catch (error) { /* kept for this page only */ }
+    });
+    help.querySelector("button").addEventListener("click", () => help.close());
+    for (const each of document.querySelectorAll("[data-keys]")) {
+      each.hidden = false;
+      each.addEventListener("click", () => help.showModal());
+    }
+    const acts = {
+      "/": () => { const box = document.querySelector("#searchbar, .dd-search input"); if (box) box.focus(); },
+      r: () => (watched ? watched.now() : location.reload()),
+      l: () => watched && watched.toggle(),
+      j: () => move(1),
+      k: () => move(-1),
+      "?": () => help.showModal(),
+    };
+    document.addEventListener("keydown", (event) => {
+      const plain = !(event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented);
+      if (!on || !plain || isTyping() || help.open || !acts[event.key]) return;
+      event.preventDefault();
+      acts[event.key]();
+    });
+  }
+
+  // The focus goes to the link of the row, so Enter opens it.
+  function move(by) {
+    const rows = [...document.querySelectorAll("#result_list tbody tr, tr[data-row], .dd-timeline tbody tr")];
+    const links = rows.map((row) => row.querySelector("th a, td a"));
+    const at = rows.findIndex((row) => row.contains(document.activeElement));
+    const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1);
+    for (const row of rows) row.classList.toggle("dd-row", row === rows[next]);
+    if (links[next]) links[next].focus();
+  }
+
+  const run = document.getElementById("dd-run");
+  const news = document.querySelector("[data-news-url]");
+  offerCopy(document);
+  watchKeys(run ? watchRun(run) : news ? watchList(news) : null);
+  tellTimes();
+  setInterval(tellTimes, 15000);
 })();

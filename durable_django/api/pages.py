@@ -35,6 +35,27 @@ def answer_page(request: Request, rows: QuerySet[Row], show: Callable[[Row], dic
     return Response({"data": [show(row) for row in found[:size]], "next": more})
 
 
+def answer_numbered(request: Request, rows: QuerySet[Row], show: Callable[[Row], dict[str, Any]]) -> Response:
+    """Answer with a page of rows whose ids are numbers; see ``answer_page``."""
+    size = _read_size(request)
+    if cursor := read_text(request, "cursor"):
+        rows = rows.filter(id__lt=read_number(cursor, "cursor"))
+    found = list(rows.order_by("-id")[: size + 1])
+    more = str(found[size - 1].pk) if len(found) > size else None
+    return Response({"data": [show(row) for row in found[:size]], "next": more})
+
+
+def read_number(text: str, what: str) -> int:
+    """Return the number of a row.
+
+    Raises:
+        RequestInvalid: It is not one.
+    """
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 19):
+        raise RequestInvalid(reason=f"{what} is no whole number")
+    return int(text)
+
+
 def read_text(request: Request, name: str) -> str:
     """Return a parameter of the query, or an empty text.
 

@@ -1,4 +1,4 @@
-"""``/v1/runs``: look at runs, cancel, retry and rerun them."""
+"""``/v1/runs``: look at runs, cancel, retry, rerun and wake them, supply results of their steps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from rest_framework.response import Response
 
 from ..engine.alias import get_alias
 from ..engine.diagnose import diagnose
-from ..engine.operations import cancel_run, rerun, retry_run
+from ..engine.operations import StepRef, cancel_run, rerun, retry_run, supply_step, wake_run
 from ..exceptions import RequestInvalid, RunNotFound
 from ..models import Attempt, Run, RunStatus, Step, Wait
 from ..models.run import RunQuerySet
 from .base import ApiView
+from .bodies import refuse_unknown, take_reason, take_text
 from .pages import answer_page, read_text, read_texts, read_time, read_uuid
 from .shown import show_attempt, show_ended, show_run, show_step, show_wait
 
@@ -39,9 +40,11 @@ class RunView(ApiView):
         return Response({"data": _show_whole(_find(self.using, run_id))})
 
     def delete(self, request: Request, run_id: str) -> Response:
-        """Cancel the run; 409 if it has ended."""
+        """Cancel the run, with ``children`` also what it has started; 409 if it has ended."""
         run = _find(self.using, run_id)
-        cancel_run(run.id, actor=self.actor, reason=read_text(request, "reason")[:255])
+        children = read_text(request, "children") in ("1", "true")
+        reason = read_text(request, "reason")[:255]
+        cancel_run(run.id, actor=self.actor, reason=reason, children=children)
         return Response({"data": show_run(_find(self.using, run_id))})
 
 
@@ -53,13 +56,13 @@ class RetryView(ApiView):
 
     def post(self, request: Request, run_id: str) -> Response:
         """Queue the run again; 409 if it has neither failed nor been cancelled."""
-        reason = _read_reason(self.read_object(request))
+        reason = take_reason(self.read_object(request))
         retry_run(_find(self.using, run_id).id, actor=self.actor, reason=reason)
         return Response({"data": show_run(_find(self.using, run_id))})
 
 
 class RerunView(ApiView):
-    """Starts a run again from its beginning, as a new one."""
+    """Starts a run again as a new one: ``{"data": {…}, "fromStep": {"stepId", "index", "input"}}``."""
 
     http_method_names = ["post"]
     scope = "operate"
@@ -67,10 +70,60 @@ class RerunView(ApiView):
     def post(self, request: Request, run_id: str) -> Response:
         """Answer with the new run."""
         given = self.read_object(request)
-        if given.get("fromStep") is not None:
-            raise RequestInvalid(reason="fromStep is not supported: a rerun begins at the beginning")
-        handle = rerun(_find(self.using, run_id).id, actor=self.actor, reason=_read_reason(given))
+        refuse_unknown(given, "data", "fromStep", "reason")
+        more: dict[str, Any] = {"data": given["data"]} if "data" in given else {}
+        if (begin := given.get("fromStep")) is not None:
+            begin = _take_object(begin, "fromStep", "stepId", "index", "input")
+            more["from_step"] = StepRef(*_read_step(begin))
+            more |= {"step_input": begin["input"]} if "input" in begin else {}
+        run = _find(self.using, run_id)
+        handle = rerun(run.id, actor=self.actor, reason=take_reason(given), **more)
         return Response({"data": show_run(_find(self.using, handle.id))}, status=201)
+
+
+class WakeView(ApiView):
+    """Lets a run go on now that sleeps, waits for its next attempt or is to start later."""
+
+    http_method_names = ["post"]
+    scope = "operate"
+
+    def post(self, request: Request, run_id: str) -> Response:
+        """Queue the run; 409 if it waits for none of these."""
+        given = self.read_object(request)
+        refuse_unknown(given, "reason")
+        wake_run(_find(self.using, run_id).id, actor=self.actor, reason=take_reason(given))
+        return Response({"data": show_run(_find(self.using, run_id))})
+
+
+class SupplyView(ApiView):
+    """Gives the result of a failing step: ``{"stepId": text, "index": 0, "value": anything}``."""
+
+    http_method_names = ["post"]
+    scope = "operate"
+
+    def post(self, request: Request, run_id: str) -> Response:
+        """Let the run go on with it; 409 if the step neither is retrying nor has failed the run."""
+        given = _take_object(self.read_object(request), "the body", "stepId", "index", "value", "reason")
+        if "value" not in given:
+            raise RequestInvalid(reason="value is missing")
+        step, index = _read_step(given)
+        run = _find(self.using, run_id)
+        supply_step(run.id, step, index, given["value"], actor=self.actor, reason=take_reason(given))
+        return Response({"data": show_run(_find(self.using, run_id))})
+
+
+def _take_object(given: Any, what: str, *known: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise RequestInvalid(reason=f"{what} is no object")
+    refuse_unknown(given, *known)
+    return given
+
+
+def _read_step(given: dict[str, Any]) -> tuple[str, int]:
+    index = given.get("index", 0)
+    if isinstance(index, bool) or not isinstance(index, int) or not -(1 << 63) <= index < 1 << 63:
+        raise RequestInvalid(reason="index is no whole number")
+    return take_text(given, "stepId", needed=True), index
 
 
 def _find(using: str, text: str) -> Run:
@@ -109,10 +162,3 @@ def _filter(rows: RunQuerySet, request: Request) -> RunQuerySet:
     if until := read_time(request, "until"):
         rows = rows.filter(created_at__lt=until)
     return rows
-
-
-def _read_reason(given: dict[str, Any]) -> str:
-    reason = given.get("reason") or ""
-    if not isinstance(reason, str):
-        raise RequestInvalid(reason="reason is not text")
-    return reason[:255]

@@ -56,6 +56,7 @@ def show_run(run: Run) -> dict[str, Any]:
         "failed_attempts": run.attempt,
         "parent_id": str(run.parent_id) if run.parent_id else None,
         "rerun_of": str(run.rerun_of) if run.rerun_of else None,
+        "rerun_from": run.rerun_from or None,
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
@@ -81,6 +82,7 @@ def show_step(step: Step, workflow: str) -> dict[str, Any]:
         "ready_at": step.ready_at,
         "started_at": step.started_at,
         "ended_at": step.ended_at,
+        "supplied_by": step.supplied_by or None,
         "output": reveal_step(step, workflow) if done else None,
         "error": show_error(step.error),
     }
@@ -102,6 +104,7 @@ def show_attempt(attempt: Attempt) -> dict[str, Any]:
 def show_wait(wait: Wait) -> dict[str, Any]:
     """Return what a run waits for, and how the wait ended."""
     return {
+        "id": wait.pk,
         "step": wait.name,
         "index": wait.index,
         "status": wait.status,
@@ -110,6 +113,20 @@ def show_wait(wait: Wait) -> dict[str, Any]:
         "until": wait.expires_at,
         "ended_at": wait.ended_at,
         "event_id": str(wait.event_id) if wait.event_id else None,
+    }
+
+
+def show_asked(wait: Wait) -> dict[str, Any]:
+    """Return a wait by itself: with its number, its run and its condition."""
+    return {
+        "id": wait.pk,
+        "run_id": str(wait.run_id),
+        "workflow": wait.run.workflow,
+        **show_wait(wait),
+        "kind": wait.kind,
+        "match": wait.match or None,
+        "if": wait.expression or None,
+        "created_at": wait.created_at,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.urls import URLPattern, path
 
-from . import bulk, events, health, runs, signals, webhooks, workflows
+from . import bulk, cancellations, events, health, runs, signals, waits, webhooks, workflows
 from .base import ApiView
 from .ingest import IngestView
 
@@ -31,12 +31,22 @@ urlpatterns = [
     path("e/<str:event_key>", _view(IngestView), name="durable-ingest"),
     path("webhooks/<str:source>", _view(webhooks.WebhookView), name="durable-webhook"),
     _v1("events", events.EventsView, "events"),
+    _v1("events/plan", events.PlanView, "event-plan"),
     _v1("events/<str:event_id>", events.EventView, "event"),
     _v1("events/<str:event_id>/runs", events.EventRunsView, "event-runs"),
+    _v1("events/<str:event_id>/resend", events.ResendView, "event-resend"),
     _v1("runs", runs.RunsView, "runs"),
     _v1("runs/<str:run_id>", runs.RunView, "run"),
     _v1("runs/<str:run_id>/retry", runs.RetryView, "run-retry"),
     _v1("runs/<str:run_id>/rerun", runs.RerunView, "run-rerun"),
+    _v1("runs/<str:run_id>/wake", runs.WakeView, "run-wake"),
+    _v1("runs/<str:run_id>/supply", runs.SupplyView, "run-supply"),
+    _v1("cancellations", cancellations.CancellationsView, "cancellations"),
+    _v1("waits", waits.WaitsView, "waits"),
+    _v1("waits/<str:wait_id>", waits.WaitView, "wait"),
+    _v1("waits/<str:wait_id>/resolve", waits.ResolveView, "wait-resolve"),
+    _v1("waits/<str:wait_id>/timeout", waits.TimeOutView, "wait-timeout"),
+    _v1("waits/<str:wait_id>/extend", waits.ExtendView, "wait-extend"),
     _v1("bulk", bulk.BulkOperationsView, "bulk"),
     _v1("bulk/<str:number>", bulk.BulkOperationView, "bulk-operation"),
     _v1("bulk/<str:number>/stop", bulk.StopView, "bulk-stop"),
@@ -44,5 +54,7 @@ urlpatterns = [
     _v1("signals", signals.SignalsView, "signals"),
     _v1("workflows", workflows.WorkflowsView, "workflows"),
     _v1("workflows/<path:workflow_id>/invoke", workflows.InvokeView, "workflow-invoke"),
+    _v1("workflows/<path:workflow_id>/pause", workflows.PauseView, "workflow-pause"),
+    _v1("workflows/<path:workflow_id>/resume", workflows.ResumeView, "workflow-resume"),
     _v1("health", health.HealthView, "health"),
 ]

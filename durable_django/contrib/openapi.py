@@ -18,7 +18,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from ..api import bulk, events, health, runs, signals, webhooks, workflows
+from ..api import bulk, cancellations, events, health, runs, signals, waits, webhooks, workflows
 from ..api.ingest import IngestView
 from ..api.urls import urlpatterns as api_patterns
 
@@ -49,6 +49,10 @@ _DATA: Final = _describe(data=_ANYTHING)
 _LIST: Final = _describe(data={"type": "array", "items": _ANYTHING})
 _PAGED: Final = _describe(data=_LIST["properties"]["data"], next={"type": "string", "nullable": True})
 _REASON: Final = _body(reason=_TEXT)
+_INDEX: Final = {"type": "integer", "default": 0}
+_STEP: Final = {"stepId": {**_TEXT, "minLength": 1, "maxLength": 255}, "index": _INDEX}
+_FROM_STEP: Final = {"type": "object", "required": ["stepId"], "properties": {**_STEP, "input": {}}}
+_TIME: Final = {"type": "string", "format": "date-time"}
 _PAGE: Final = ("limit", "cursor")
 _TIMES: Final = ("since", "until")
 _OBJECT: Final = {"application/json": {"type": "object", "additionalProperties": True}}
@@ -101,6 +105,19 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
         },
     ),
     (events.EventView, {"get": {"operation_id": "show_event"}}),
+    (
+        events.PlanView,
+        {
+            "post": {
+                "request": _body("name", name=_TEXT, data=_ANYTHING, id=_TEXT),
+                "operation_id": "plan_event",
+            }
+        },
+    ),
+    (
+        events.ResendView,
+        {"post": {"request": _body(data=_ANYTHING, reason=_TEXT), "operation_id": "resend_event"}},
+    ),
     (events.EventRunsView, {"get": {"parameters": _ask(*_PAGE), "operation_id": "list_event_runs"}}),
     (
         runs.RunsView,
@@ -115,11 +132,76 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
         runs.RunView,
         {
             "get": {"operation_id": "show_run"},
-            "delete": {"parameters": _ask("reason"), "operation_id": "cancel_run"},
+            "delete": {"parameters": _ask("reason", "children"), "operation_id": "cancel_run"},
         },
     ),
     (runs.RetryView, {"post": {"request": _REASON, "operation_id": "retry_run"}}),
-    (runs.RerunView, {"post": {"request": _OBJECT, "operation_id": "rerun"}}),
+    (
+        runs.RerunView,
+        {
+            "post": {
+                "request": _body(data=_ANYTHING, fromStep=_FROM_STEP, reason=_TEXT),
+                "operation_id": "rerun",
+            }
+        },
+    ),
+    (runs.WakeView, {"post": {"request": _REASON, "operation_id": "wake_run"}}),
+    (
+        runs.SupplyView,
+        {
+            "post": {
+                "request": _body("stepId", "value", **_STEP, value={}, reason=_TEXT),
+                "operation_id": "supply_step",
+            }
+        },
+    ),
+    (
+        cancellations.CancellationsView,
+        {
+            "post": {
+                "request": _body(
+                    "workflow_id",
+                    workflow_id=_TEXT,
+                    started_after=_TIME,
+                    started_before=_TIME,
+                    **{"if": _TEXT},
+                    reason=_TEXT,
+                    after=_TEXT,
+                    dry_run={"type": "boolean"},
+                ),
+                "operation_id": "cancel_runs",
+            }
+        },
+    ),
+    (
+        waits.WaitsView,
+        {
+            "get": {
+                "parameters": _ask(
+                    "status",
+                    "kind",
+                    "workflow",
+                    "run_id",
+                    "event",
+                    "signal",
+                    "overdue",
+                    "ends_before",
+                    *_PAGE,
+                ),
+                "operation_id": "list_waits",
+            }
+        },
+    ),
+    (waits.WaitView, {"get": {"operation_id": "show_wait"}}),
+    (
+        waits.ResolveView,
+        {"post": {"request": _body("value", value={}, reason=_TEXT), "operation_id": "resolve_wait"}},
+    ),
+    (waits.TimeOutView, {"post": {"request": _REASON, "operation_id": "time_out_wait"}}),
+    (
+        waits.ExtendView,
+        {"post": {"request": _body("until", until=_TIME, reason=_TEXT), "operation_id": "extend_wait"}},
+    ),
     (
         bulk.BulkOperationsView,
         {
@@ -141,6 +223,16 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
     ),
     (workflows.WorkflowsView, {"get": {"operation_id": "list_workflows"}}),
     (workflows.InvokeView, {"post": {"request": _OBJECT, "operation_id": "invoke_workflow"}}),
+    (
+        workflows.PauseView,
+        {
+            "post": {
+                "request": _body(running={"type": "string", "enum": ["finish", "stop"]}, reason=_TEXT),
+                "operation_id": "pause_workflow",
+            }
+        },
+    ),
+    (workflows.ResumeView, {"post": {"request": _REASON, "operation_id": "resume_workflow"}}),
     (
         health.HealthView,
         {

@@ -98,6 +98,8 @@ def _announce(using: str, workflow_id: str) -> None:
 
 
 def _check_known(using: str, workflow_id: str) -> None:
+    if "\x00" in workflow_id:  # which no store can be asked for
+        registry.get(workflow_id)
     known = workflow_id in registry or WorkflowState.objects.using(using).filter(id=workflow_id).exists()
     if not known and not Run.objects.using(using).filter(workflow=workflow_id).exists():
         registry.get(workflow_id)  # which says what was meant

@@ -20,7 +20,7 @@ from ..conf import settings
 from ..ids import new_id
 from ..models import Run
 from ..store.base import EventRow
-from ..store.event import expire_start_keys, insert_events, start_runs
+from ..store.event import insert_events, start_runs
 from ..store.resolve import Candidate
 from .alias import get_alias
 from .answer_waits import find_answered
@@ -98,10 +98,8 @@ class _RollBack(Exception):
 def _plan(using: str, row: EventRow) -> EventPlan:
     insert_events(using, [row])
     plan = plan_starts(using, row)
-    keys = [start.start_key for start in plan.starts if start.start_key]
-    expire_start_keys(using, keys, hours=settings.IDEMPOTENCY_HOURS, events=[row.id])
+    reasons = find_duplicates(using, [row], plan.starts, {row.id: plan.reasons}).get(row.id, [])
     routed = start_runs(using, [row.id], plan.starts, renudge=settings.RENUDGE_SECONDS)
-    reasons = [*plan.reasons, *find_duplicates(using, plan.starts, routed).get(row.id, ())]
     found = list(islice(_find_ends(using, row, dict(routed.asked).get(row.id)), LISTED + 1))
     ends = _describe(using, found[:LISTED])
     return EventPlan(

@@ -184,7 +184,7 @@ def test_workflows_with_code_and_without(store: Store, admin_client: Client) -> 
         for row in re.findall(r"(<tr data-row>.*?>([\w-]+)</a></th>.*?</tr>)", html, re.DOTALL)
     }
     assert rows["nightly"].startswith("✓ active nightly 0 3 * * * Europe/Berlin , report/wanted – 3 1 25 %")
-    assert rows["gone"].startswith("⚠ not in the code gone – 1 waiting")
+    assert rows["gone"].startswith("⚠ not in the code gone – 1 … waiting")
     assert rows["stopped"].startswith("⏸ paused stopped")
     assert ">nightly</a>" not in read(admin_client, WORKFLOWS, q="gon")
     assert "No workflow has “zzz” in its name." in read(admin_client, WORKFLOWS, q="zzz")

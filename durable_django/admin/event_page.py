@@ -100,7 +100,6 @@ def _say_what(told: Explanation) -> str:
 
 def _list_facts(event: Event) -> list[tuple[str, Any]]:
     facts = [
-        (_("id"), format_html("<code data-copy>{}</code>", event.pk)),
         (_("sender’s id"), event.external_id or ""),
         (_("source"), event.get_source_display()),
         (_("received"), show_time(event.created_at)),

@@ -145,8 +145,7 @@ class Cancel(RunOperation):
 
     def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Cancel."""
-        more = {"children": True} if cleaned.get("children") == "yes" else {}
-        return operations.cancel_run(self.target.pk, **more, **who)
+        return operations.cancel_run(self.target.pk, children=cleaned.get("children") == "yes", **who)
 
     def tell(self, made: Any) -> str:
         """Say so."""

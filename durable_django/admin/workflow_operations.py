@@ -154,20 +154,17 @@ class Pause(WorkflowOperation):
     button = gettext_lazy("Pause the workflow")
     form_class = PauseForm
 
-    def find_obstacle(self) -> str:
-        """Say that it is paused already."""
-        if self.target.paused_at is None:
-            return ""
-        values = {"name": self.target.id, "by": self.target.paused_by}
-        return _("Nothing was done: “%(name)s” is paused already, by %(by)s.") % values
-
     def fill_in(self) -> dict[str, Any]:
-        """Propose the gentler way."""
-        return {"running": PauseRunning.FINISH}
+        """Propose the gentler way, or for a paused workflow the other one."""
+        gentle = self.target.paused_at is None or self.target.pause_running == PauseRunning.STOP
+        return {"running": PauseRunning.FINISH if gentle else PauseRunning.STOP}
 
     def ask(self) -> str:
         """Ask."""
-        return _("Pause “%s”?") % self.target.id
+        if self.target.paused_at is None:
+            return _("Pause “%s”?") % self.target.id
+        values = {"name": self.target.id, "by": self.target.paused_by}
+        return _("“%(name)s” is paused already, by %(by)s. Pause it in another way?") % values
 
     def list_consequences(self) -> list[Any]:
         """Say what becomes of events and runs."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from ..define.registry import registry
 from ..define.triggers import EventTrigger
 from ..exceptions import DurableError, EventNotFound
-from ..models import Event, Run, Wait, WaitStatus
+from ..models import Event, PathSet, Run, Wait, WaitStatus
 from .alias import get_alias
 from .codec import decode
 from .compare_wait import Read, Unmet, compare_wait, read_compared
@@ -21,6 +21,7 @@ from .slice import read_event
 LISTED: Final = 100
 """Runs and waits listed of each kind."""
 UNMATCHED: Final = 20
+NAMES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +119,16 @@ def explain_stored(event: Event) -> Explanation:
         resumed=tuple(each for each in ended if each.step),
         cancelled=tuple(each for each in ended if not each.step),
         reasons=reasons,
-        near=find_near(event.name) if any(each.code == Why.NO_WORKFLOW for each in reasons) else (),
+        near=find_near(event.name, using) if any(each.code == Why.NO_WORKFLOW for each in reasons) else (),
         unmatched=tuple(_explain_wait(wait, event) for wait in _find_open(using, event)),
     )
 
 
-def find_near(name: str) -> tuple[str, ...]:
-    """Return names and patterns of triggers that resemble the name, the nearest first."""
+def find_near(name: str, using: str | None = None) -> tuple[str, ...]:
+    """Return names that resemble the name, the nearest first: of triggers, and of what steps have waited for."""
     listened = {t.event for each in registry for t in each.triggers if isinstance(t, EventTrigger)}
+    awaited = PathSet.objects.using(using or get_alias()).exclude(event_name=name)
+    listened.update(awaited.values_list("event_name", flat=True)[:NAMES])
     lowered = {each.lower(): each for each in sorted(listened)}
     return tuple(lowered[each] for each in difflib.get_close_matches(name.lower(), lowered, n=3))
 

@@ -107,7 +107,7 @@ def _plan(using: str, row: EventRow) -> EventPlan:
         ends=tuple(each for each in ends if each.step),
         cancels=tuple(each for each in ends if not each.step),
         refused=tuple(reasons),
-        near=find_near(row.name) if any(each.code == Why.NO_WORKFLOW for each in reasons) else (),
+        near=find_near(row.name, using) if any(each.code == Why.NO_WORKFLOW for each in reasons) else (),
         more=len(found) > LISTED,
     )
 

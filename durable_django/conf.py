@@ -71,6 +71,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "TICK_BATCH": 500,
     "RENUDGE_SECONDS": 30.0,
     "RETENTION_DAYS": 30,
+    "LOOK_BACK_DAYS": None,  # older events go even if a live run began before them; None: they stay
 }
 
 

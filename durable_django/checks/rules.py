@@ -122,4 +122,5 @@ RULES: Final[dict[str, Rule]] = {
     "TICK_BATCH": whole(1, 100_000),
     "RENUDGE_SECONDS": number(0.01, 86_400),
     "RETENTION_DAYS": number(0, 36_600),
+    "LOOK_BACK_DAYS": optional(number(0, 36_600)),
 }

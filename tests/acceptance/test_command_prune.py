@@ -38,7 +38,8 @@ def test_old_ended_runs_go_with_all_that_is_theirs(store: Store, flow: Any) -> N
     age(old, 40)
     said = run_durable("prune", "--json").data
     assert said == {
-        "days": 30, "dry_run": False, "runs": 1, "steps": 1, "attempts": 0, "waits": 0, "events": 1
+        "days": 30, "dry_run": False, "runs": 1, "steps": 1, "attempts": 0, "waits": 0, "events": 1,
+        "deliveries": 0, "schedules": 0, "bulk": 0,
     }  # fmt: skip
     assert [str(run.id) for run in Run.objects.all()] == [young.id]
     for model in (Step, RunResult):
@@ -60,7 +61,7 @@ def test_events_stay_until_routed_and_unused(store: Store, flow: Any) -> None:
     """An old event goes only if it is routed and no run names it."""
     then = timezone.now() - timedelta(days=99)
     keep = Event.objects.create(name="a/b", ts=1, created_at=then)
-    gone = Event.objects.create(name="a/b", ts=1, created_at=then, routed_at=then)
+    gone = Event.objects.create(name="a/b", ts=1, created_at=then, routed_at=then, arrival=0)
     used = flow.start({"wait": True})
     age(used, 99)
     run_durable("prune")

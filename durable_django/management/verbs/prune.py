@@ -61,6 +61,11 @@ def _report(console: Console, total: Pruned, days: float, *, dry_run: bool) -> N
         return
     children = f"{total.steps} steps, {total.attempts} failed attempts, {total.waits} waits"
     console.line(f"Deleted {what}; with the runs {children}.")
+    if total.deliveries or total.schedules or total.bulk:
+        console.line(
+            f"Deleted {total.deliveries} webhook deliveries, {total.schedules} schedules that no code declares, "
+            f"{total.bulk} bulk operations."
+        )
 
 
 def _read_days(text: str) -> float:

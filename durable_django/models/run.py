@@ -129,6 +129,11 @@ class Run(models.Model):
             models.Index(
                 fields=["queue", "id"], name="durable_run_queued", condition=models.Q(status="queued")
             ),
+            # For the console: a few of them are found among a million sleepers.
+            models.Index(fields=["id"], name="durable_run_running", condition=models.Q(status="running")),
+            models.Index(
+                fields=["waits_for", "id"], name="durable_run_waiting", condition=models.Q(status="waiting")
+            ),
             models.Index(fields=["workflow", "id"], name="durable_run_workflow"),
             models.Index(
                 fields=["status", "id"],

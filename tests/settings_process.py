@@ -45,6 +45,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
+# Late acknowledgement, which projects may set for all of their tasks, and even for ours, must not matter.
+if env.bool("DURABLE_TEST_ACKS_LATE", default=False):
+    CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+    CELERY_TASK_ANNOTATIONS = {"durable_django.run": {"acks_late": True, "reject_on_worker_lost": True}}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -32,11 +32,16 @@ def kill_at_gate(lab: Lab, place: Project, broker: Broker, worker: Process) -> N
     place.start_worker(concurrency=1)
 
 
+@pytest.mark.parametrize("acks", ["early", "late"])
 def test_a_killed_worker_costs_one_execution_of_one_step(
-    lab: Lab, project: Make, broker: Broker, use_celery: Use
+    lab: Lab, project: Make, broker: Broker, use_celery: Use, acks: str
 ) -> None:
-    """SIGKILL in a plain step: that step runs again under the same identity, completed steps do not."""
+    """SIGKILL in a plain step: that step runs again under the same identity, completed steps do not.
+
+    That the project lets Celery acknowledge late, and brokers deliver the message again, changes nothing.
+    """
     place = project(broker, [LAB], **QUICK)
+    place.env |= {"DURABLE_TEST_ACKS_LATE": str(acks == "late")}
     worker = place.start_worker(concurrency=1)
     use_celery(broker)
     lab.send("gate")

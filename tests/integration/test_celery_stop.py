@@ -11,6 +11,7 @@ from durable_django.models import Attempt
 from tests.plugins.lab import LAB, Lab
 from tests.plugins.processes import Project
 from tests.plugins.services import Broker
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.parametrize("store", ["postgres"], indirect=True)]
 
@@ -24,13 +25,14 @@ def test_a_worker_that_is_asked_to_stop_hands_its_run_over(
     place = project(broker, [LAB], LEASE_SECONDS=60)
     old = place.start_worker(concurrency=1, pool=pool)
     use_celery(broker)
-    lab.send("slow", steps=60, pause=0.05)
+    lab.send("slow", steps=900, pause=0.05)
     lab.wait_for("step", 5)
     new = place.start_worker(concurrency=1, pool=pool)
     os.kill(old.pid, signal.SIGTERM)
-    (run,) = lab.wait_for_end(timeout=20)
-    assert run.token == 2
-    assert [number for _, _, number in lab.read()] == list(range(60))
+    wait_until(lambda: lab.runs.filter(token=2).exists(), 40, "the other worker")
+    lab.wait_for("step", len(lab.read()) + 5)
+    numbers = [number for _, _, number in lab.read()]
+    assert numbers == list(range(len(numbers)))
     assert new.returncode is None
 
 

@@ -24,7 +24,7 @@ def read_key(step: StepWrite) -> Key:
 
 def make_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
     """Return a desk for the steps of a database."""
-    return Desk(lambda steps: write_steps(using, steps, relaxed), read_key)
+    return Desk(lambda steps: write_steps(using, steps, relaxed, wait=False), read_key)
 
 
 _desks: dict[tuple[str, bool], Desk[StepWrite]] = {}
@@ -53,7 +53,7 @@ def write_checkpoint(
     """
     if not grouped and connections[using].in_atomic_block:
         return settle(using, step, write_here(using, step))
-    return settle(using, step, get_desk(using, relaxed).write(step) or write_held(using, step))
+    return settle(using, step, get_desk(using, relaxed).write(step) or write_here(using, step))
 
 
 async def awrite_checkpoint(
@@ -67,7 +67,7 @@ async def awrite_checkpoint(
 
 
 def _settle_refused(using: str, step: StepWrite) -> Recorded:
-    return settle(using, step, write_held(using, step))
+    return settle(using, step, write_here(using, step))
 
 
 def write_here(using: str, step: StepWrite) -> bool:

@@ -22,7 +22,7 @@ from ..store.park import Park, park_run
 from .codec import encode
 from .describe_error import describe
 from .end import end_awaited, is_awaited
-from .finish import get_finish_desk, write_finish
+from .finish import awrite_finish, write_finish
 from .interrupts import Fatal, HookStopped, LeaseLost, Released, StoreFailed, Suspended
 from .notes import read_notes
 from .outcome import Errored, Left, Outcome, Returned
@@ -90,7 +90,7 @@ async def aconclude(part: Slice, outcome: Outcome, seconds: float, ask: Callable
         except DurableError:
             finish = None
         if finish is not None:
-            _log_end(finish, await get_finish_desk(part.using).awrite(finish))
+            _log_end(finish, await awrite_finish(part.using, finish, ask))
             return None
     wakeups: int | None = await ask(conclude, part, outcome, seconds)
     return wakeups

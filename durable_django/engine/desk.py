@@ -5,6 +5,11 @@ Note [Checkpoints of concurrent runs are committed together]
     commits for all who are waiting by then; those who come meanwhile form the next batch, and one of them
     commits it. A run goes on only when the commit that holds its own checkpoint has returned, so
     durability is that of a commit of its own. Alone, a run pays nothing: it commits on its own thread.
+
+Note [The one that must wait waits alone]
+    A run's row may be locked for long, say by a transaction of the project that cancels the run and goes on. So
+    the commit of a desk passes over what is locked; the writer then takes its second look on its own
+    connection, where it waits without keeping the others.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.db import connections
 
 from ..store.base import Finish
@@ -16,7 +19,7 @@ def get_finish_desk(using: str) -> Desk[Finish]:
     """Return this process's desk for the ends of runs; a forked child has its own."""
     desk = _desks.get(using)
     if desk is None:
-        made: Desk[Finish] = Desk(lambda ends: finish_runs(using, ends), lambda end: end.run_id)
+        made: Desk[Finish] = Desk(lambda ends: finish_runs(using, ends, wait=False), lambda end: end.run_id)
         desk = _desks.setdefault(using, made)
     return desk
 
@@ -25,4 +28,9 @@ def write_finish(using: str, finish: Finish) -> bool:
     """End a run whose end concerns nobody else; return False if it is not owned any more."""
     if connections[using].in_atomic_block:
         return bool(finish_runs(using, [finish]))
-    return get_finish_desk(using).write(finish)
+    return get_finish_desk(using).write(finish) or bool(finish_runs(using, [finish]))
+
+
+async def awrite_finish(using: str, finish: Finish, ask: Callable[..., Any]) -> bool:
+    """End a run from an event loop; ``ask`` runs a database function in a thread."""
+    return await get_finish_desk(using).awrite(finish) or bool(await ask(finish_runs, using, [finish]))

@@ -56,16 +56,17 @@ _ITEM_COLUMNS = 'run_id, token, name, "index", kind, status, output, error, atte
 
 @repeatable
 def write_steps(
-    using: str, items: Sequence[StepWrite], relaxed: bool = False, *, held: bool = False
+    using: str, items: Sequence[StepWrite], relaxed: bool = False, *, held: bool = False, wait: bool = True
 ) -> set[Key]:
     """Store the steps whose run is still owned under their token; return the keys that were written.
 
-    A key that is missing from the answer lost its lease or was stored before: ask ``read_step``.
+    A key that is missing from the answer lost its lease or was stored before: ask ``read_step``. Without
+    ``wait`` it may also be that its run is locked, see Note [The one that must wait waits alone].
     ``relaxed`` is for calls outside a transaction only, since it would relax all of it. ``held`` stores them
     although the run is to stop, see Note [A held slice stops at its next checkpoint].
     """
     if is_postgres(using):
-        return _write_postgres(using, items, relaxed, held)
+        return _write_postgres(using, items, relaxed, held, wait)
     return _write_sqlite(using, items, held)
 
 
@@ -102,34 +103,41 @@ def insert_sql(source: str) -> str:
     )
 
 
-def _write_postgres(using: str, items: Sequence[StepWrite], relaxed: bool, held: bool) -> set[Key]:
+def _write_postgres(
+    using: str, items: Sequence[StepWrite], relaxed: bool, held: bool, wait: bool
+) -> set[Key]:
+    kind = (now_sql("postgresql"), relaxed, held, wait)
     with cursor(using) as handle:
         if len(items) == 1:
-            _one_statement(now_sql("postgresql"), relaxed, held).execute(using, handle, _one_params(items[0]))
+            _one_statement(*kind).execute(using, handle, _one_params(items[0]))
             return {_key(items[0])} if handle.rowcount else set()
         params = [*item_params(items), write_ids({item.run_id for item in items})]
-        handle.execute(_many_sql(now_sql("postgresql"), relaxed, held), params)
+        handle.execute(_many_sql(*kind), params)
         if handle.rowcount == len(items):
             return set(map(_key, items))
         return {(read_id(row[0]), row[1], row[2]) for row in handle.fetchall()}
 
 
-@functools.lru_cache(maxsize=8)
-def _many_sql(now: str, relaxed: bool, held: bool) -> str:
+@functools.lru_cache(maxsize=16)
+def _many_sql(now: str, relaxed: bool, held: bool, wait: bool) -> str:
     """Return the statement of ``_write_postgres`` for several steps; ``now`` differs in tests only."""
     return (
         f"WITH {item_sql()}, owned AS MATERIALIZED (SELECT id, token FROM {RUN} "
-        f"WHERE id = ANY(%s::uuid[]) AND status = 'running'{_go_sql(held)} ORDER BY id FOR SHARE) "
+        f"WHERE id = ANY(%s::uuid[]) AND status = 'running'{_go_sql(held)} ORDER BY id FOR SHARE{_skip(wait)}) "
         f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}'
     )
+
+
+def _skip(wait: bool) -> str:
+    return "" if wait else " SKIP LOCKED"
 
 
 def _relax(relaxed: bool) -> str:
     return ", set_config('synchronous_commit', 'off', true)" if relaxed else ""
 
 
-@functools.lru_cache(maxsize=8)
-def _one_statement(now: str, relaxed: bool, held: bool) -> Statement:
+@functools.lru_cache(maxsize=16)
+def _one_statement(now: str, relaxed: bool, held: bool, wait: bool) -> Statement:
     """Return the statement of ``_write_postgres`` for a single step; ``now`` differs in tests only."""
     return Statement(
         f"INSERT INTO {STEP} ({COLUMNS}) SELECT owned.id, %s::text, %s::bigint, %s::text, "
@@ -137,7 +145,7 @@ def _one_statement(now: str, relaxed: bool, held: bool) -> Statement:
         f"COALESCE(%s::timestamptz, {later_sql('postgresql', '%s')}), {later_sql('postgresql', '%s')}, "
         f"CASE WHEN i.status IN ('completed', 'failed') THEN {now} END "
         f"FROM (SELECT id, token FROM {RUN} WHERE id = %s::uuid AND token = %s::bigint "
-        f"AND status = 'running'{_go_sql(held)} FOR SHARE) owned, (SELECT %s::text AS status) i "
+        f"AND status = 'running'{_go_sql(held)} FOR SHARE{_skip(wait)}) owned, (SELECT %s::text AS status) i "
         f"{REPLACE} RETURNING run_id{_relax(relaxed)}",
         f"INSERT INTO {STEP}",
     )

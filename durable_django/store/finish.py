@@ -28,16 +28,22 @@ _END = "wake_at = NULL, waits_for = '', owner = '', crash_count = 0"
 
 
 @repeatable
-def finish_runs(using: str, items: Sequence[Finish], *, attempts: Sequence[AttemptWrite] = ()) -> set[UUID]:
+def finish_runs(
+    using: str, items: Sequence[Finish], *, attempts: Sequence[AttemptWrite] = (), wait: bool = True
+) -> set[UUID]:
     """End the runs that are still owned under their token; return the ids of those that ended now.
 
-    ``attempts`` are failed attempts of the first item, stored with it.
+    ``attempts`` are failed attempts of the first item, stored with it. Without ``wait`` runs that somebody
+    has locked are passed over, see Note [The one that must wait waits alone].
     """
-    finish = _finish_postgres if is_postgres(using) else _finish_sqlite
-    return finish(using, items, attempts)
+    if is_postgres(using):
+        return _finish_postgres(using, items, attempts, wait)
+    return _finish_sqlite(using, items, attempts)
 
 
-def _finish_postgres(using: str, items: Sequence[Finish], attempts: Sequence[AttemptWrite]) -> set[UUID]:
+def _finish_postgres(
+    using: str, items: Sequence[Finish], attempts: Sequence[AttemptWrite], wait: bool
+) -> set[UUID]:
     now = now_sql("postgresql")
     rows = [
         (i.run_id, i.token, i.status, i.output, i.error, i.reason, i.notes.version, i.notes.warning)
@@ -50,7 +56,7 @@ def _finish_postgres(using: str, items: Sequence[Finish], attempts: Sequence[Att
         "AS item(run_id, token, status, output, error, reason, version, warning)), "
         "owned AS MATERIALIZED (SELECT r.id, r.token FROM item JOIN "
         f"{RUN} r ON r.id = item.run_id AND r.token = item.token WHERE r.status = 'running' "
-        "ORDER BY r.id FOR NO KEY UPDATE OF r), "
+        f"ORDER BY r.id FOR NO KEY UPDATE OF r{'' if wait else ' SKIP LOCKED'}), "
         f"ended AS (UPDATE {RUN} r SET status = item.status, ended_at = {now}, reason = item.reason, "
         f"{_END}, version = COALESCE(item.version, r.version), "
         "warning = COALESCE(item.warning, r.warning) "

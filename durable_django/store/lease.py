@@ -1,16 +1,26 @@
-"""Renew leases, give them back, and let the sweep take over what nobody looks after."""
+"""Renew leases, give them back, and let the sweep take over what nobody looks after.
+
+Note [A locked run keeps no other lease from being renewed]
+    Somebody may hold a run's row for long, such as a caller of ``cancel_run`` in a transaction that goes on. So
+    locked rows are passed over and tried again for a moment. One that stays locked counts as owned: nobody
+    can take it over meanwhile.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
 from .base import EVENT, RUN, WAIT, adapt_id, cursor, is_postgres, read_id, writing
 from .paused import LOOK_SECONDS, held_sql
 from .retrying import repeatable
+
+_PAUSES: Final = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2)
+"""Seconds before each look at a run that is locked; a checkpoint holds its run for much less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +42,38 @@ def renew_leases(using: str, held: Sequence[tuple[UUID, int]], lease: float) -> 
     """Extend the leases by ``lease`` seconds from now; return the runs that are still owned."""
     held = sorted(held)
     if is_postgres(using):
-        sql = (
-            f"WITH held AS MATERIALIZED (SELECT r.id FROM {RUN} r JOIN unnest(%s::uuid[], %s::bigint[]) "
-            "AS h(id, token) ON r.id = h.id AND r.token = h.token WHERE r.status = 'running' "
-            "ORDER BY r.id FOR NO KEY UPDATE OF r) "
-            f"UPDATE {RUN} r SET wake_at = {later_sql('postgresql', '%s')} FROM held "
-            "WHERE r.id = held.id RETURNING r.id"
-        )
-        with cursor(using) as handle:
-            handle.execute(sql, [[each[0] for each in held], [each[1] for each in held], lease])
-            return {read_id(row[0]) for row in handle.fetchall()}
+        return _renew_postgres(using, held, lease)
     with writing(using) as handle:
         return {run_id for run_id, token in held if _renew_sqlite(using, handle, run_id, token, lease)}
+
+
+def _renew_postgres(using: str, held: Sequence[tuple[UUID, int]], lease: float) -> set[UUID]:
+    sql = (
+        "WITH item AS (SELECT * FROM unnest(%s::uuid[], %s::bigint[]) AS item(id, token)), "
+        f"free AS MATERIALIZED (SELECT r.id FROM {RUN} r JOIN item ON r.id = item.id AND r.token = item.token "
+        "WHERE r.status = 'running' ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED), "
+        f"renewed AS (UPDATE {RUN} r SET wake_at = {later_sql('postgresql', '%s')} FROM free "
+        "WHERE r.id = free.id RETURNING r.id) "
+        f"SELECT r.id, renewed.id IS NOT NULL FROM item JOIN {RUN} r ON r.id = item.id "
+        "AND r.token = item.token AND r.status = 'running' LEFT JOIN renewed ON renewed.id = r.id"
+    )
+    owned: set[UUID] = set()
+    left = dict(held)
+    for pause in _PAUSES:
+        time.sleep(pause)
+        with cursor(using) as handle:
+            handle.execute(sql, [list(left), list(left.values()), lease])
+            rows = handle.fetchall()
+        owned -= set(left)
+        owned |= {read_id(row[0]) for row in rows}
+        left = {
+            run_id: left[run_id]
+            for run_id, renewed in ((read_id(row[0]), row[1]) for row in rows)
+            if not renewed
+        }
+        if not left:
+            break
+    return owned
 
 
 def _renew_sqlite(using: str, handle: Any, run_id: UUID, token: int, lease: float) -> bool:

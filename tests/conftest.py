@@ -5,7 +5,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
-    f"tests.plugins.{name}" for name in ("services", "store", "processes", "lab", "conformance")
+    f"tests.plugins.{name}" for name in ("services", "store", "processes", "lab", "conformance", "suspend")
 ]
 
 # No deadline for a single example: on a busy machine it measures the neighbours.

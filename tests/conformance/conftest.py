@@ -16,7 +16,7 @@ from tests.bodies import MAKERS, make
 from tests.conformance.case import Case
 from tests.conformance.stage import Stage
 from tests.conformance.versions import DONE
-from tests.plugins.processes import Project, _make_env
+from tests.plugins.processes import Project, make_env
 from tests.plugins.services import Broker, need
 from tests.plugins.store import Store
 from tests.services import SERVICES
@@ -64,7 +64,7 @@ def celery_worker(
     """
     need("redis")
     broker = Broker("redis", SERVICES["redis"].url, f"durable-conformance-{uuid.uuid4().hex[:12]}")
-    project = Project(_make_env(store, broker, ["tests.conformance"], QUICK), tmp_path, broker.queue)
+    project = Project(make_env(store.url, broker, ["tests.conformance"], QUICK), tmp_path, broker.queue)
     project.start_worker(concurrency=6, pool="threads")
     use_celery(broker)
     configure(**QUICK)

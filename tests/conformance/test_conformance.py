@@ -45,6 +45,29 @@ def test_inline(case: Case, kind: str, make_stage: Make, store: Store, record_pr
     judge(make_stage(case, kind, "inline"), store, record_property)
 
 
+SUSPENDED = {"def": "sqlite", "async": "postgres"}
+"""Where each kind is played suspended; ``--always-suspend`` plays every cell so."""
+QUADRATIC = {"parallel-1000", "step-limit"}
+"""Cases of a thousand steps, each of which would replay all of those before it."""
+
+
+def list_suspended() -> list[Any]:
+    found = [each.values for each in list_cases("inline")]
+    return [
+        pytest.param(case, kind, SUSPENDED[kind], id=f"{case.id}-{kind}-{SUSPENDED[kind]}")
+        for case, kind in found
+        if case.id not in QUADRATIC
+    ]
+
+
+@pytest.mark.parametrize(("case", "kind", "store"), list_suspended(), indirect=["store"])
+def test_always_suspended(
+    case: Case, kind: str, make_stage: Make, store: Store, suspended: Any, record_property: Record
+) -> None:
+    """The sentence holds where every run is stopped and replayed after each of its steps."""
+    judge(make_stage(case, kind, "inline"), store, record_property)
+
+
 @pytest.mark.parametrize(("case", "kind"), list_cases("local"))
 def test_local(
     case: Case, kind: str, make_stage: Make, store: Store, local_worker: None, record_property: Record

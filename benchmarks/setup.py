@@ -34,6 +34,8 @@ def configure(url: str, **durable: Any) -> None:
     database = environ.Env.db_url_config(url)
     if database["ENGINE"].endswith("sqlite3"):
         database["OPTIONS"] = SQLITE_OPTIONS
+    else:
+        database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}  # as in the example project
     settings.configure(
         DATABASES={"default": database},
         INSTALLED_APPS=[

@@ -113,6 +113,7 @@ class Runner:
         if left:
             logger.warning("runs are given back in the middle of a step", extra={"runs": len(left)})
             release_leases(self._using, left)
+            send_wake(self._using, self.queues)
         self._tasks.close()
         self._threads.close()
         if self._loop is not None:

@@ -18,6 +18,7 @@ from ..conf import settings
 from ..engine.identity import get_owner
 from ..engine.report_workflows import REPORT_SECONDS as WORKFLOWS_SECONDS
 from ..engine.report_workflows import report_workflows
+from ..engine.sweep import Swept
 from ..engine.tick import report_worker, tick, withdraw_worker
 from ..store.lease import seconds_to_next
 from .bulk import BulkHand
@@ -98,12 +99,18 @@ class Ticker:
             self._next = float("inf")
         self._report()
         claim = SHORTEST if self._leads and self._early else period
-        self._leads = tick(self._using, period=claim, force=expected) is not None
+        swept = tick(self._using, period=claim, force=expected)
+        self._leads = swept is not None
         if self._leads:
             self._bulk.offer()
-        left = seconds_to_next(self._using) if self._leads else None
+        left = self._find_next(swept)
         self._early = left is not None and left < period
         return period if left is None else min(period, left)
+
+    def _find_next(self, swept: Swept | None) -> float | None:
+        if swept is None:
+            return None
+        return swept.left if swept.quiet else seconds_to_next(self._using)
 
     def _report(self) -> None:
         if time.monotonic() - self._reported < REPORT_SECONDS:

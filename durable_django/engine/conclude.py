@@ -25,6 +25,7 @@ from .end import end_awaited, is_awaited
 from .finish import awrite_finish, write_finish
 from .interrupts import Fatal, HookStopped, LeaseLost, Released, StoreFailed, Suspended
 from .notes import read_notes
+from .nudge import Nudge, send_nudges
 from .outcome import Errored, Left, Outcome, Returned
 from .park import park
 from .pending import Pending
@@ -197,7 +198,7 @@ def _end(using: str, claimed: Claimed, finish: Finish, attempts: Sequence[Attemp
 
 def _release(part: Slice) -> None:
     claimed = part.claimed
-    park_run(
+    released = park_run(
         part.using,
         Park(
             run_id=claimed.id,
@@ -211,6 +212,8 @@ def _release(part: Slice) -> None:
             notes=read_notes(part),
         ),
     )
+    if released:
+        send_nudges([Nudge(claimed.id, claimed.workflow, claimed.queue)])
 
 
 def park_without_code(using: str, claimed: Claimed) -> None:

@@ -21,7 +21,6 @@ from ..store.lease import release_leases
 from .conclude import conclude
 from .drive import Driver
 from .interrupts import Interrupt, Released, StoreFailed, Suspended
-from .nudge import Nudge, send_nudges
 from .outcome import Left, Outcome
 from .outside import get_pool
 from .pending import Errand, Pending
@@ -120,5 +119,3 @@ class _Errands:
         if self._others and conclude(part, Left(Suspended(*self._others, *now)), seconds) is None:
             return
         conclude(part, Left(Released()), seconds)
-        claimed = part.claimed
-        send_nudges([Nudge(claimed.id, claimed.workflow, claimed.queue)])

@@ -9,9 +9,10 @@ Note [Every unfinished run carries wake_at]
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..conf import settings
+from ..store.due import Found, find_due
 from ..store.event import read_unrouted
 from ..store.lease import wake_due
 from .expire import cancel_overdue
@@ -27,7 +28,7 @@ ROUTE_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one tick did, in numbers of runs and events."""
+    """What one tick did, in numbers of runs and events; ``left`` is how long the next run takes to be due."""
 
     woken: int = 0
     requeued: int = 0
@@ -35,6 +36,17 @@ class Swept:
     routed: int = 0
     fired: int = 0
     timed_out: int = 0
+    left: float | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "left"}
+
+    @property
+    def quiet(self) -> bool:
+        """Tell whether nothing was due; then ``left`` is the time in seconds until a run is due."""
+        return not any(self.counts.values())
 
     def __add__(self, other: Swept) -> Swept:
         return Swept(
@@ -44,17 +56,23 @@ class Swept:
             self.routed + other.routed,
             self.fired + other.fired,
             self.timed_out + other.timed_out,
+            self.left,
         )
 
 
-def sweep(using: str, *, batches: int = 20) -> Swept:
-    """Do all that is due, in batches of TICK_BATCH, and return what was done."""
+def sweep(using: str, *, batches: int = 20, found: Found | None = None) -> Swept:
+    """Do all that is due, in batches of TICK_BATCH, and return what was done.
+
+    ``found`` is what was due a moment ago, if it is known.
+    """
+    found = found or find_due(using, route_after=ROUTE_AFTER)
     total = Swept(
-        timed_out=cancel_overdue(using, limit=settings.TICK_BATCH),
+        timed_out=cancel_overdue(using, limit=settings.TICK_BATCH) if found.overdue else 0,
         fired=fire_due(using),
-        routed=_route_left(using, batches),
+        routed=_route_left(using, batches) if found.unrouted else 0,
+        left=found.left,
     )
-    for _ in range(batches):
+    for _ in range(batches if found.waking else 0):
         batch, full = _wake_batch(using)
         total += batch
         if not full:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..store.worker import claim_tick, delete_workers, save_worker
+from ..store.due import take_tick
+from ..store.worker import delete_workers, save_worker
 from .rollup import roll_up_when_due
-from .sweep import Swept, sweep
+from .sweep import ROUTE_AFTER, Swept, sweep
 
 FORGET_AFTER = 86_400.0
 """Seconds of silence after which a worker is no longer listed."""
@@ -27,10 +28,10 @@ def tick(using: str, *, period: float, force: bool = False) -> Swept | None:
     Returns:
         What was done, or None if another process's tick is recent enough.
     """
-    claimed = claim_tick(using, period=0.0 if force else period)
-    if not (claimed or force):
+    found = take_tick(using, period=0.0 if force else period, route_after=ROUTE_AFTER)
+    if found is None and not force:
         return None
-    swept = sweep(using)
+    swept = sweep(using, found=found)
     roll_up_when_due(using)
     return swept
 

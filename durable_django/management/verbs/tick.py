@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from dataclasses import asdict
 from typing import Any
 
 from ...engine.alias import get_alias
@@ -32,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def handle(console: Console, options: dict[str, Any]) -> None:
     """Sweep once and say what was done."""
     swept = tick(get_alias(), period=0.0, force=True) or Swept()
-    counts = {**asdict(swept), "bulk": share_bulk(get_alias(), BULK_SECONDS)}
+    counts = {**swept.counts, "bulk": share_bulk(get_alias(), BULK_SECONDS)}
     if console.as_json:
         console.data(counts)
         return

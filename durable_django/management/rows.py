@@ -60,6 +60,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "reason": run.reason or None,
         "event_id": str(run.event_id),
         "rerun_of": str(run.rerun_of) if run.rerun_of else None,
+        "rerun_from": run.rerun_from or None,
         "next_look_at": run.wake_at,
         "created_at": run.created_at,
         "started_at": run.started_at,
@@ -78,6 +79,7 @@ def step_as_dict(step: Step) -> dict[str, Any]:
         "ready_at": step.ready_at,
         "started_at": step.started_at,
         "ended_at": step.ended_at,
+        "supplied_by": step.supplied_by or None,
         "output": open_stored(step.output),
         "error": read_error(step.error),
     }
@@ -102,8 +104,10 @@ def attempt_as_dict(attempt: Attempt) -> dict[str, Any]:
 def wait_as_dict(wait: Wait) -> dict[str, Any]:
     """Return a wait: what it asks, until when, and how it ended."""
     return {
+        "id": wait.pk,
         "step": wait.name,
         "index": wait.index,
+        "kind": wait.kind,
         "status": wait.status,
         "branch": wait.branch,
         "event_name": wait.event_name or None,

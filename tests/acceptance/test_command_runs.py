@@ -26,7 +26,7 @@ def clock() -> Iterator[None]:
 
 KEYS = {
     "id", "workflow", "status", "waits_for", "queue", "key", "origin", "version", "worker", "failed_attempts",
-    "reason", "event_id", "rerun_of", "warning", "next_look_at", "created_at", "started_at", "ended_at",
+    "reason", "event_id", "rerun_of", "rerun_from", "warning", "next_look_at", "created_at", "started_at", "ended_at",
 }  # fmt: skip
 
 

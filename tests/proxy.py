@@ -28,6 +28,10 @@ class Proxy:
     def freeze(self) -> None:
         self._thaw.clear()
 
+    def thaw(self) -> None:
+        """Let through what was held back, and all that follows."""
+        self._thaw.set()
+
     def close(self) -> None:
         self._thaw.set()
         for each in self._open:

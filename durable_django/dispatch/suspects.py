@@ -21,7 +21,8 @@ _MANY: Final = 32_767
 
 def _first_count() -> int:
     """Return the deaths in a row that make a run a suspect."""
-    return max(1, min(2, settings.CRASH_LIMIT - 1))
+    limit: int = settings.CRASH_LIMIT
+    return max(1, min(2, limit - 1))
 
 
 def suspect_deaths() -> range:

@@ -8,6 +8,7 @@ Note [A look that a crash cut off is made up for]
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from django.db import transaction
@@ -28,6 +29,8 @@ from .nudge import Nudge, expect, send_nudges
 from .pending import Pending
 from .slice import Slice
 from .start import nudge_after_commit
+
+logger = logging.getLogger("durable_django.execute")
 
 LOOK_SECONDS = 5.0
 """When the sweep looks at a run that died between parking and its look for events."""
@@ -57,7 +60,10 @@ def park(part: Slice, pending: Sequence[Pending]) -> int | None:
     if parked:
         expect(wake_in)
         return None
-    return read_wakeups(part.using, part.claimed.id, part.claimed.token)
+    wakeups: int | None = read_wakeups(part.using, part.claimed.id, part.claimed.token)
+    if wakeups is None:
+        logger.info("the run is owned by somebody else", extra={"run_id": str(part.claimed.id)})
+    return wakeups
 
 
 def _list_names(part: Slice, pending: Sequence[Pending]) -> list[str]:

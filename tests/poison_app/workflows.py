@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from durable_django import Context, workflow
-from tests.ledger import record
+from tests.ledger import read, record
 
 
 def read_null() -> None:
@@ -73,3 +73,19 @@ def live_nearby(ctx: Context) -> str:
     """One long step, longer than a poisoned worker lives."""
     ctx.step.run("long", take_time, ctx.event.data, ctx.run_id)
     return "done"
+
+
+def hog(data: dict[str, Any], run: str) -> int:
+    """The first time, hold the interpreter's lock for ``seconds``, as a C extension may: no thread of ours runs."""
+    record(data["ledger"], run, "hog")
+    if len(read(data["ledger"])) == 1:
+        ctypes.PyDLL(None).usleep(int(data["seconds"] * 1_000_000))
+    return os.getpid()
+
+
+@workflow(id="hog", trigger="process/hog")
+def hold_the_interpreter(ctx: Context) -> int:
+    """A step that keeps every other thread of its process from running."""
+    pid = ctx.step.run("hog", hog, ctx.event.data, ctx.run_id)
+    ctx.step.run("after", record, ctx.event.data["ledger"], ctx.run_id, "after")
+    return pid

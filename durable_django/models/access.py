@@ -1,4 +1,4 @@
-"""Who may come in over HTTP: keys, of which only a hash is stored, and webhook deliveries already taken."""
+"""Who may come in over HTTP: keys, of which only a hash is stored, and what was taken already."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AccessKey(models.Model):
 
 
 class WebhookDelivery(models.Model):
-    """A delivery of a webhook source that was taken, so that its repetition is not taken again."""
+    """A delivery of a webhook source, or a form of the console, so that its repetition is not taken again."""
 
     source = models.CharField(_("source"), max_length=64)
     delivery = models.CharField(_("delivery"), max_length=255)

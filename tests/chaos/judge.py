@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.db import connection
 from django.db.models import F, Q
 
 from durable_django.models import Event, Run, Step, Wait, WaitKey, WaitStatus
@@ -95,6 +96,10 @@ def _judge_rows() -> Iterator[str]:
     for what, rows in checks.items():
         if number := rows.count():
             yield f"{what}: {number}, such as {rows[0].pk}"
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            if (said := cursor.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+                yield f"SQLite: {said}"
     yield from _ask_the_command()
 
 

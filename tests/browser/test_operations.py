@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
+from django.utils import timezone
 
 from durable_django import send_event, workflow
 from durable_django.models import AuditEntry, Event, Run, Step, Wait
@@ -414,3 +416,109 @@ def test_pause_and_resume(browser: Any, make_user: MakeUser, clock: None, script
     assert sorted(calls) == ["one", "one", "two", "two"]
     assert set(Run.objects.values_list("status", flat=True)) == {"completed"}
     assert read_log() == [("pause", "the bank is down"), ("resume", "")]
+
+
+@both
+def test_a_viewer_finds_no_way_in(browser: Any, make_user: MakeUser, asking: Any, script: bool) -> None:
+    """No button, no download, no payload; each hand-made POST is refused and noted, with and without a token."""
+    run = asking.start({"id": 7, "card": "4111"})
+    drain()
+    wait, step = Wait.objects.get(), Step.objects.get(name="prepare")
+    event = Run.objects.get().event_id
+    views = ("view_run", "view_step", "view_wait", "view_event", "view_attempt", "view_workflowstate")
+    viewer = make_user(*views)
+    pages = [
+        *(page_of(run) + f"?tab={tab}" for tab in ("steps", "payloads", "waits", "family", "raw")),
+        path("step_change", step.pk),
+        path("wait_change", wait.pk),
+        path("event_change", event),
+        path("wait_changelist"),
+        path("event_changelist"),
+    ]
+    page = browser.open(path("overview"), user=viewer, script=script)
+    for each in pages:
+        page.goto(browser.server + each)
+        assert page.locator("#content a.dd-button").count() == 0, each
+        assert "4111" not in page.content()
+    asked = [
+        *(path(f"run_{verb}", run.id) for verb in ("cancel", "retry", "wake", "rerun", "rerun_from")),
+        *(path(f"wait_{verb}", wait.pk) for verb in ("resolve", "timeout", "extend")),
+        path("step_supply", step.pk),
+        path("event_send"),
+        path("event_resend", event),
+        *(path(f"workflow_{verb}", "asking") for verb in ("invoke", "pause", "resume")),
+    ]
+    token = next(each["value"] for each in page.context.cookies() if each["name"] == "csrftoken")
+    headers = {"X-CSRFToken": token, "Referer": browser.server}
+    form = {"mark": "x" * 16, "value": "1", "payload": "{}", "name": "boss/decided"}
+    for url in asked:
+        assert page.request.get(browser.server + url).status == 403, url
+        assert page.request.post(browser.server + url, form=form).status == 403, url
+        assert page.request.post(browser.server + url, headers=headers, form=form).status == 403, url
+    assert page.request.get(browser.server + path("run_export_one", run.id)).status == 403
+    assert "4111" not in page.request.get(browser.server + path("run_live", run.id) + "?tab=payloads").text()
+    results = AuditEntry.objects.values_list("actor", "result")
+    assert list(results) == [(f"user:{viewer.pk} {viewer.username}", "denied")] * len(asked)
+    assert (Run.objects.count(), Wait.objects.get().status) == (1, "open")
+
+
+def test_a_live_page_leaves_the_reader_alone(browser: Any, make_user: MakeUser, clock: None) -> None:
+    """What is open stays open, focus and scroll stay where they are, and a hidden tab does not ask."""
+
+    @workflow(id="trying")
+    def trying(ctx: Any) -> None:
+        for number in range(30):
+            ctx.step.run(f"step-{number}", lambda: 1)
+        ctx.step.run("charge", decline, retries=4)
+
+    run = trying.start()
+    page = browser.open(page_of(run), user=make_user())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/live/" in request.url else None)
+    page.get_by_text("1 failed attempt", exact=True).click()
+    page.get_by_role("link", name="charge", exact=True).focus()
+    before = page.evaluate("scrollY")
+    advance("1 minute")
+    page.get_by_text("2 failed attempts").wait_for()
+    assert page.locator("details[data-key][open]").count() == 1
+    assert page.evaluate("document.activeElement.textContent") == "charge"
+    assert abs(page.evaluate("scrollY") - before) < 40
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.wait_for_timeout(300)
+    count = len(asked)
+    advance("10 minutes")
+    page.wait_for_timeout(3_000)
+    assert len(asked) == count
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: false});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.get_by_text("3 failed attempts").wait_for()
+
+
+def decline() -> None:
+    raise ConnectionError("no answer")
+
+
+@both
+def test_why_a_run_is_stuck(browser: Any, make_user: MakeUser, script: bool) -> None:
+    """Without code, before its time, on a dead worker, with nobody who ticks: the box says so, and what to do."""
+    event = Event.objects.create(name="a/b", ts=1, routed_at=timezone.now())
+    soon, late = timezone.now() + timedelta(seconds=5), timezone.now() - timedelta(minutes=5)
+    causes = {
+        "no_code": ({"status": "waiting", "waits_for": "code", "wake_at": soon}, "Deploy a version that has it"),
+        "delayed": ({"status": "waiting", "waits_for": "start", "wake_at": soon}, "It starts at"),
+        "dead_worker": ({"status": "running", "owner": "gone/1", "wake_at": soon}, "Another worker takes the run"),
+        "no_tick": ({"status": "waiting", "waits_for": "event", "wake_at": late}, "manage.py durable tick"),
+    }
+    page = browser.open(reverse("admin:index"), user=make_user(), script=script)
+    for code, (fields, remedy) in causes.items():
+        run = Run.objects.create(workflow="lost", event=event, queue="durable", **fields)
+        page.goto(browser.server + reverse("admin:durable_django_run_change", args=[run.pk]))
+        box = page.locator("[data-region=why]")
+        assert box.locator("[data-cause]").get_attribute("data-cause") == code
+        assert remedy in box.inner_text()
+        browser.check(page)

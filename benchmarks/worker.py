@@ -22,10 +22,12 @@ def main() -> None:
     told = configure_child()
     logging.disable(logging.INFO)
     from durable_django.dispatch.local import Runner
+    from durable_django.dispatch.memory import freeze_loaded
 
     runner = Runner(
         "default", threads=told.get("threads"), tasks=told.get("tasks"), tick=told.get("tick", True)
     )
+    freeze_loaded()  # as ``manage.py durable worker`` does
     _say(ready=True)
     for line in sys.stdin:
         word = line.strip()

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...conf import settings
 from ...dispatch.local import Runner
+from ...dispatch.memory import freeze_loaded
 from ...engine.alias import get_alias
 from ...engine.identity import get_owner
 from ...engine.tick import withdraw_worker
@@ -57,6 +58,7 @@ def handle(console: Console, options: dict[str, Any]) -> None:
         tasks=options["tasks"],
         tick=not options["no_tick"],
     )
+    freeze_loaded()
     with StopSignal("Stopping; once more stops at once.") as stop:
         runner.start()
         _announce(console, using, runner, options)

@@ -39,7 +39,7 @@ class StartForm(ReasonForm):
 
     chosen = forms.CharField(widget=forms.HiddenInput)
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
-    seen_at = forms.CharField(widget=forms.HiddenInput, required=False)
+    seen_at = forms.DateTimeField(widget=forms.HiddenInput, required=False)
     value = JsonField(
         label=gettext_lazy("Value"),
         help_text=gettext_lazy("JSON: what the waiting steps return, as the data of the event or signal."),
@@ -137,7 +137,11 @@ class StartBulk(Operation):
 
     def fill_in(self) -> dict[str, Any]:
         """Carry the filter, with its instants, and what was counted."""
-        return {"chosen": json.dumps(self.target), "shown": self._write_shown()}
+        return {
+            "chosen": json.dumps(self.target),
+            "shown": self._write_shown(),
+            "seen_at": self.now.isoformat(),
+        }
 
     def _write_shown(self) -> str:
         seen = self.preview_
@@ -162,12 +166,19 @@ class StartBulk(Operation):
         """Say what is chosen, what is safe, and what comes of it."""
         assert self.action is not None
         chosen = say_filter(self.action.fields, self.target)
-        words = format_html_join(" · ", "{}: <strong>{}</strong>", chosen)
-        told: list[Any] = [format_html("{} {}", _("Chosen are those with"), words)]
-        told.append(_("What is created after %s is not touched.") % say_instant(self.now))
+        words = format_html_join(" · ", "{} <strong>{}</strong>", chosen)
+        told: list[Any] = [format_html("{} {}", _("Chosen:"), words)]
+        told.append(_("What is created after %s is not touched.") % say_instant(self.read_shown()))
         told.append(QUESTIONS[self.name].consequence)
         told.append(self._list_samples())
         return told
+
+    def read_shown(self) -> datetime:
+        """Return when the number was counted: a form that comes back keeps its instant."""
+        try:
+            return datetime.fromisoformat(self.request.POST.get("seen_at", ""))
+        except ValueError:
+            return self.now
 
     def _list_samples(self) -> Any:
         assert self.action is not None
@@ -197,6 +208,7 @@ class StartBulk(Operation):
             self.target,
             arguments=arguments,
             matched=Preview(matched, bool(exact), []),
+            cutoff=cleaned["seen_at"],
             using=self.using,
             **who,
         )
@@ -314,3 +326,7 @@ def find_start(site: AdminSite, request: HttpRequest, noun: str, query: str) -> 
         return ""
     url = find_page(site, "bulk_new")
     return f"{url}?{query}&of={noun}" if url else ""
+
+
+def _name(row: Any) -> str:
+    return f"{row.workflow} …{str(row.pk)[-8:]}" if isinstance(row, Run) else str(row.name)

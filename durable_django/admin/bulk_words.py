@@ -71,7 +71,7 @@ QUESTIONS: Final = {
         consequence=gettext_lazy("Their runs go on as if the time were up."),
     ),
 }
-_ICONS: Final = {BulkState.RUNNING: "▶", BulkState.STOPPED: "⏸", BulkState.FINISHED: "✓"}
+_ICONS: Final = {BulkState.RUNNING: "▶", BulkState.STOPPED: "■", BulkState.FINISHED: "✓"}
 _CLASSES: Final = {
     BulkState.RUNNING: "running",
     BulkState.STOPPED: "waiting",
@@ -101,7 +101,7 @@ def say_chosen(bulk: BulkOperation) -> str:
     action = ACTIONS.get(bulk.action)
     if action is None:
         return str(bulk.filter)
-    return " · ".join(f"{label}: {text}" for label, text in say_filter(action.fields, bulk.filter))
+    return " · ".join(f"{label} {text}" for label, text in say_filter(action.fields, bulk.filter))
 
 
 def say_progress(bulk: BulkOperation) -> str:

@@ -66,6 +66,7 @@ def build_trail(page: ModelAdmin[Any], *further: tuple[str, Any]) -> list[tuple[
         "wait": _("Waits"),
         "step": _("Steps"),
         "workflowstate": _("Workflows"),
+        "bulkoperation": _("Bulk operations"),
     }
     listed = find_page(site, f"{name}_changelist")
     title = titles.get(str(name), page.opts.verbose_name_plural)

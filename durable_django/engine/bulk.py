@@ -1,8 +1,9 @@
 """Start, stop and continue bulk operations; the workers carry them out, see ``bulk_work.py``.
 
 Note [The cut-off of a bulk operation]
-    It is the database's time when the operation is stored. Rows created after it are not touched, so runs
-    that the operation itself starts, and those that come while it works, are safe from it.
+    It is the database's time when the operation is stored, or when its operator was shown how many rows match.
+    Rows created after it are not touched, so runs that the operation itself starts, and those that come while it
+    works, are safe from it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import connections, transaction
@@ -69,6 +71,7 @@ def start_bulk(
     reason: str = "",
     arguments: Mapping[str, Any] | None = None,
     matched: Preview | None = None,
+    cutoff: datetime | None = None,
     using: str | None = None,
 ) -> BulkOperation:
     """Store a bulk operation, which a worker takes up within seconds.
@@ -78,9 +81,10 @@ def start_bulk(
         chosen: Names and values of ``bulk_filter.RUN_FIELDS`` or ``WAIT_FIELDS``; at least one.
         arguments: What the action is given besides, such as the ``value`` of resolve.
         matched: What its operator was told of how many rows match.
+        cutoff: When they were told so; now if None or later than that.
 
     Returns:
-        The operation; its cut-off is now.
+        The operation.
 
     Raises:
         BulkInvalid: The action, the filter or the arguments make no sense.
@@ -90,6 +94,7 @@ def start_bulk(
     stored = read_chosen(known, chosen)
     given = _encode(action, known, arguments or {})
     with transaction.atomic(using=using):
+        now = read_now(using)
         bulk = BulkOperation.objects.using(using).create(
             action=action,
             filter=stored,
@@ -98,7 +103,7 @@ def start_bulk(
             reason=reason[:255],
             matched=matched.matched if matched else None,
             matched_exactly=matched.exact if matched else False,
-            cutoff=read_now(using),
+            cutoff=now if cutoff is None else min(cutoff, now),
         )
         _audit(using, bulk, actor, f"bulk {action}", reason, "started")
     return bulk

@@ -20,10 +20,11 @@ from django.utils.translation import gettext_lazy as _
 from ..duration import parse_instant
 from ..exceptions import BulkInvalid, DurableError
 from ..models import Attempt, Run, RunResult, RunStatus, Wait, WaitStatus
-from .words import WORDS, select_state
+from .words import WORDS, say_instant, select_state
 
 SKEW: Final = timedelta(hours=1)
 """Ids begin with the time of the host that made them, which may be wrong by so much."""
+TIMES: Final = ("since", "until", "ends_before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def _say(name: str, value: Any) -> str:
         return ", ".join(str(WORDS[code].label) for code in value)
     if isinstance(value, list):
         return ", ".join(value[:10]) + (f" … ({len(value)})" if len(value) > 10 else "")
+    if name in TIMES:
+        return say_instant(datetime.fromisoformat(value))
     return "✓" if value is True else str(value)
 
 

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from durable_django import workflow
+from durable_django.clock import read_now
 from durable_django.engine import bulk_actions, operations
 from durable_django.engine.bulk import continue_bulk, preview_bulk, start_bulk, stop_bulk
 from durable_django.engine.bulk_work import work_bulk
@@ -18,6 +19,7 @@ from durable_django.models import AuditEntry, BulkOperation, Run
 from durable_django.testing import drain
 from tests.plugins.store import Store
 from tests.threads import run_together
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -70,6 +72,20 @@ def test_it_changes_what_matched_before_the_cut_off(store: Store, waiting: Any, 
     assert (done.state, done.done, done.skipped, done.failed) == ("finished", 3, 0, 0)
     assert done.ended_at is not None
     assert (done.owner, done.lease_until) == ("", None)
+
+
+def test_the_cut_off_may_lie_before_the_start(store: Store, waiting: Any) -> None:
+    """What came between the question and its answer is left alone; a cut-off in the future is now."""
+    early = waiting.start()
+    asked_at = read_now(store.alias)
+    # SQLite stores milliseconds: a run of the same one would count as earlier.
+    wait_until(lambda: read_now(store.alias) > asked_at + timedelta(milliseconds=2))
+    late = waiting.start()
+    start_bulk("cancel", {"workflow": "waiting"}, actor="ann", cutoff=asked_at)
+    work()
+    assert (early.status, late.status) == ("cancelled", "waiting")
+    bulk = start_bulk("cancel", {"workflow": "waiting"}, actor="ann", cutoff=asked_at + timedelta(days=1))
+    assert bulk.cutoff < asked_at + timedelta(hours=1)
 
 
 def test_each_change_is_in_the_operator_log(store: Store, waiting: Any) -> None:

@@ -12,7 +12,7 @@ from ...clock import read_now
 from ...engine.alias import get_alias
 from ...engine.bulk import Preview, continue_bulk, find_bulk, preview_bulk, start_bulk, stop_bulk
 from ...engine.bulk_actions import ACTIONS, find_action
-from ...engine.bulk_filter import RUN_FIELDS, WAIT_FIELDS
+from ...engine.bulk_filter import RUN_FIELDS, TIMES, WAIT_FIELDS
 from ...engine.bulk_show import bulk_as_dict
 from ...models import BulkOperation
 from ..actor import get_actor
@@ -21,7 +21,6 @@ from ..console import Console
 
 HELP = "act on all runs or waits that a filter matches"
 FIELDS: Final = {**RUN_FIELDS, **WAIT_FIELDS}
-TIMES: Final = ("since", "until", "ends_before")
 LISTS: Final = ("status", "origin", "ids")
 FLAGS: Final = ("top_level", "children")
 HEADINGS: Final = ("ID", "ACTION", "STATE", "MATCHED", "DONE", "LEFT ALONE", "FAILED", "BY", "FILTER")

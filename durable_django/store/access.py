@@ -15,10 +15,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from ..clock import later_sql, now_sql, read_time
 from .base import cursor, is_postgres
+from .prepared import Statement
 from .retrying import repeatable
 
 KEY = "durable_django_accesskey"
@@ -52,9 +54,17 @@ def find_key(using: str, prefix: str) -> KeyRow | None:
     """Return the key with this prefix, live or not."""
     now = now_sql(_vendor(using))
     with cursor(using) as handle:
-        handle.execute(f"SELECT {_COLUMNS}, {now} FROM {KEY} WHERE prefix = %s", [prefix])
+        if is_postgres(using):
+            _find_statement(now).execute(using, handle, [prefix])
+        else:
+            handle.execute(f"SELECT {_COLUMNS}, {now} FROM {KEY} WHERE prefix = %s", [prefix])
         row = handle.fetchone()
     return _read(row) if row else None
+
+
+@lru_cache(maxsize=4)
+def _find_statement(now: str) -> Statement:
+    return Statement(f"SELECT {_COLUMNS}, {now} FROM {KEY} WHERE prefix = %s::text", f"SELECT {KEY}")
 
 
 def note_use(using: str, key_id: int, *, older_than: float) -> None:

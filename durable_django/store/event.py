@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from .base import (
     writing,
 )
 from .paused import paused_sql
+from .prepared import Statement
 from .retrying import repeatable
 
 _LAST_ARRIVAL = f"(SELECT last_value FROM {ARRIVAL_SEQUENCE})"
@@ -84,16 +86,21 @@ def insert_events(using: str, events: Sequence[EventRow], *, routed: bool = Fals
 
 
 def _insert_postgres(using: str, events: Sequence[EventRow], routed: bool) -> None:
-    now = now_sql("postgresql")
     rows = [(e.id, e.name, e.data, e.extra, e.external_id, e.ts, e.source) for e in events]
+    params = [list(column) for column in zip(*rows, strict=True)]
     with cursor(using) as handle:
-        handle.execute(
-            f"INSERT INTO {EVENT} ({_COLUMNS}, created_at, routed_at) "
-            f"SELECT {_COLUMNS}, {now}, {now if routed else 'NULL'} FROM unnest(%s::uuid[], %s::text[], "
-            f"%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS sent({_COLUMNS}) "
-            "ON CONFLICT (id) DO NOTHING",
-            [list(column) for column in zip(*rows, strict=True)],
-        )
+        _insert_statement(now_sql("postgresql"), routed).execute(using, handle, params)
+
+
+@lru_cache(maxsize=16)
+def _insert_statement(now: str, routed: bool) -> Statement:
+    return Statement(
+        f"INSERT INTO {EVENT} ({_COLUMNS}, created_at, routed_at) "
+        f"SELECT {_COLUMNS}, {now}, {now if routed else 'NULL::timestamptz'} FROM unnest(%s::uuid[], %s::text[], "
+        f"%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS sent({_COLUMNS}) "
+        "ON CONFLICT (id) DO NOTHING",
+        f"INSERT INTO {EVENT}",
+    )
 
 
 def _insert_part(using: str, handle: Any, part: Sequence[EventRow], routed: bool) -> None:
@@ -179,34 +186,39 @@ def start_runs(
 def _start_postgres(
     using: str, events: Sequence[UUID], runs: Sequence[StartRow], renudge: float, reasons: Reasons
 ) -> Routed:
+    params: list[Any] = [list(events), list(events), [reasons.get(event) for event in events]]
+    if runs:
+        params += _insert_params(runs, renudge)
+    with cursor(using) as handle:
+        _start_statement(now_sql("postgresql"), bool(runs)).execute(using, handle, params)
+        rows = handle.fetchall()
+    return Routed([(r[0], r[1], r[2]) for r in rows if r[1]], [(r[0], r[3]) for r in rows if not r[1]])
+
+
+@lru_cache(maxsize=16)
+def _start_statement(now: str, runs: bool) -> Statement:
+    """Return the statement of ``_start_postgres``; ``now`` differs in tests only."""
     asked = f"EXISTS (SELECT 1 FROM {WAIT} w WHERE w.status = 'open' AND w.event_name = e.name)"
     sql = (
-        f"WITH late AS MATERIALIZED (SELECT id, arrival FROM {EVENT} WHERE id = ANY(%s) "
+        f"WITH late AS MATERIALIZED (SELECT id, arrival FROM {EVENT} WHERE id = ANY(%s::uuid[]) "
         "AND routed_at IS NULL ORDER BY id FOR UPDATE), numbered AS MATERIALIZED (SELECT id, "
         f"COALESCE(arrival, nextval('{ARRIVAL_SEQUENCE}')) AS arrival, reasons FROM (SELECT late.id, "
         "late.arrival, sent.reasons FROM late JOIN unnest(%s::uuid[], %s::text[]) WITH ORDINALITY "
         "AS sent(id, reasons, place) ON sent.id = late.id ORDER BY place) listed), "
         f"stamped AS (UPDATE {EVENT} e SET arrival = n.arrival, reasons = COALESCE(n.reasons, e.reasons), "
-        f"routed_at = CASE WHEN {asked} THEN NULL ELSE {now_sql('postgresql')} END "
+        f"routed_at = CASE WHEN {asked} THEN NULL ELSE {now} END "
         "FROM numbered n WHERE e.id = n.id RETURNING e.id, e.routed_at, e.arrival)"
     )
-    params: list[Any] = [list(events), list(events), [reasons.get(event) for event in events]]
     started = "SELECT NULL::uuid, NULL, NULL, NULL::bigint WHERE FALSE"
     if runs:
         sql += f", started AS ({_insert_sql()})"
-        params += _insert_params(runs, renudge)
         started = "SELECT id, workflow, queue, NULL::bigint FROM started"
-    with cursor(using) as handle:
-        handle.execute(
-            f"{sql} {started} UNION ALL SELECT id, NULL, NULL, arrival FROM stamped WHERE routed_at IS NULL",
-            params,
-        )
-        rows = handle.fetchall()
-    return Routed([(r[0], r[1], r[2]) for r in rows if r[1]], [(r[0], r[3]) for r in rows if not r[1]])
+    found = "SELECT id, NULL, NULL, arrival FROM stamped WHERE routed_at IS NULL"
+    return Statement(f"{sql} {started} UNION ALL {found}", f"UPDATE {EVENT}")
 
 
 def _insert_sql() -> str:
-    wake = later_sql("postgresql", "CASE WHEN i.start_in > 0 THEN i.start_in ELSE %s END")
+    wake = later_sql("postgresql", "CASE WHEN i.start_in > 0 THEN i.start_in ELSE %s::float8 END")
     return (
         f"INSERT INTO {RUN} (id, workflow, event_id, start_key, key, origin, queue, rerun_of, status, "
         "waits_for, wake_at, created_at, version, token, owner, attempt, attempt_steps, crash_count, wakeups, "

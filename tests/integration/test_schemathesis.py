@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from durable_django.engine.keys import create_key
-from durable_django.models import Event, Run
+from durable_django.models import Event, Run, Wait
 from tests.http_server import start_server
 from tests.plugins.processes import Project
 from tests.plugins.store import Store
@@ -26,7 +26,7 @@ pytestmark = [
     ),
 ]
 
-SECONDS = 10
+SECONDS = 25
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
 
 
@@ -36,7 +36,10 @@ def make_rows(store: Store) -> dict[str, str]:
     run = Run.objects.using(store.alias).create(
         workflow="process-steps", event=event, queue="durable", wake_at=datetime.now(UTC) + timedelta(days=1)
     )
-    return {"event_id": str(event.id), "run_id": str(run.id), "workflow_id": "process-steps"}
+    waits = Wait.objects.using(store.alias)
+    wait = waits.create(run=run, name="ask", event_name="app/ask", expires_at=run.wake_at)
+    found = {"event_id": event.id, "run_id": run.id, "workflow_id": "process-steps", "wait_id": wait.pk}
+    return {name: str(value) for name, value in found.items()}
 
 
 @pytest.mark.timeout(240)

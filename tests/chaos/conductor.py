@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -99,8 +100,25 @@ class Conductor:
                 yield lambda: None
 
     def _pick(self) -> Process | None:
+        """Return a worker that is executing runs now; any other only if none is for a while."""
         able = [each for each in self.stage.workers if each.returncode is None and each not in self.stopped]
+        for _ in range(20):
+            if busy := [each for each in able if each.pid in self._list_busy()]:
+                return random.choice(busy)
+            time.sleep(0.05)
         return random.choice(able) if able else None
+
+    def _list_busy(self) -> set[int]:
+        try:
+            owners = set(Run.objects.filter(status="running").values_list("owner", flat=True))
+        except (DatabaseError, InterfaceError):
+            connection.close()
+            return set()
+        groups = set()
+        for owner in owners:
+            with contextlib.suppress(ProcessLookupError):  # it was killed
+                groups.add(os.getpgid(int(owner.rpartition(":")[2])))
+        return groups
 
     def _kill(self) -> None:
         if (worker := self._pick()) is None:

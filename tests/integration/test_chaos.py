@@ -70,7 +70,7 @@ def test_random_programs_under_random_faults(name: str) -> None:
 def test_rolling_restarts_under_load(options: list[str]) -> None:
     """A deploy each second or two: everything ends, and no run waits for the lease of a worker that left."""
     need_cluster(options)
-    faults = ["--programs", "150", "--seconds", "20", "--interval", "1.5", "--faults", "leave", *CALM]
+    faults = ["--programs", "100", "--seconds", "15", "--interval", "1.5", "--faults", "leave", *CALM]
     assert "take_overs=0 " in play(*options, *faults)
 
 

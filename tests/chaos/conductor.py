@@ -93,6 +93,7 @@ class Conductor:
         if self.stage.cluster is not None:
             kinds["restart"] = self._restart
         deck = [kind for name, kind in kinds.items() if name in self.faults or not self.faults]
+        deck += [kind for kind in deck if kind == self._kill]  # twice as often as the rest
         while True:
             random.shuffle(deck)
             yield from deck

@@ -84,18 +84,19 @@ class WorkerAdmin(ReadOnlyAdmin):
             now=show_moment(now),
         )
 
-    def _list_upcoming(self, using: str, live: list[Run], now: datetime) -> list[dict[str, Any]]:
+    def _list_upcoming(self, using: str, live: list[Any], now: datetime) -> list[dict[str, Any]]:
         """Return what is due within a day, runs and schedules together, the next first."""
-        found: list[dict[str, Any]] = [self._tell_due(run) for run in live if run.status == RunStatus.WAITING]
+        waiting = [run for run in live if run.status == RunStatus.WAITING]  # in the order of their time
+        found: list[dict[str, Any]] = [self._tell_due(run) for run in waiting[:UPCOMING]]
         rows = Schedule.objects.using(using).filter(next_at__gte=now).order_by("next_at")
-        found = found[:UPCOMING] + [_tell_schedule(each) for each in rows[:SCHEDULES]]
+        found += [_tell_schedule(each) for each in rows[:SCHEDULES]]
         soon = [each for each in sorted(found, key=lambda each: each["at"]) if each["at"] <= now + AHEAD]
         return [
             {**each, "when": show_moment(each["at"]), "left": _tell_left(each["at"], now)}
             for each in soon[:UPCOMING]
         ]
 
-    def _tell_due(self, run: Run) -> dict[str, Any]:
+    def _tell_due(self, run: Any) -> dict[str, Any]:
         return {
             "at": read_time(run.wake_at),
             "state": show_state(choose_word(run.status, run.waits_for)),
@@ -113,13 +114,14 @@ def _tell_schedule(row: Schedule) -> dict[str, Any]:
     }
 
 
-def _read_live(using: str) -> list[Run]:
+def _read_live(using: str) -> list[Any]:
     runs = Run.objects.using(using).filter(wake_at__isnull=False).order_by("wake_at")
-    columns = "workflow", "status", "waits_for", "queue", "owner", "wake_at", "created_at"
-    return list(runs.only(*columns)[: LIMIT + 1])
+    columns = "pk", "workflow", "status", "waits_for", "queue", "owner", "wake_at", "created_at"
+    # Thousands of rows: as tuples they take a fifth of the time.
+    return list(runs.values_list(*columns, named=True)[: LIMIT + 1])
 
 
-def _tell_worker(row: Worker, live: list[Run], now: datetime) -> dict[str, Any]:
+def _tell_worker(row: Worker, live: list[Any], now: datetime) -> dict[str, Any]:
     return {
         "row": row,
         "alive": _age(row, now) <= ALIVE_SECONDS,
@@ -129,7 +131,7 @@ def _tell_worker(row: Worker, live: list[Run], now: datetime) -> dict[str, Any]:
     }
 
 
-def _tell_lost(workers: list[Worker], live: list[Run], now: datetime) -> str:
+def _tell_lost(workers: list[Worker], live: list[Any], now: datetime) -> str:
     """Say what the worker that was lost last left behind, while its runs still have its lease."""
     held = Counter(run.owner for run in live if run.status == RunStatus.RUNNING)
     lost = [row for row in workers if _age(row, now) > ALIVE_SECONDS and held[row.name]]
@@ -146,7 +148,7 @@ def _tell_lost(workers: list[Worker], live: list[Run], now: datetime) -> str:
     return text % {**values, "age": say_length(_age(lost[0], now))}
 
 
-def _list_queues(workers: list[Worker], live: list[Run], now: datetime) -> list[dict[str, Any]]:
+def _list_queues(workers: list[Worker], live: list[Any], now: datetime) -> list[dict[str, Any]]:
     queues: dict[str, Queue] = {}
     for row in workers:
         if _age(row, now) <= ALIVE_SECONDS:

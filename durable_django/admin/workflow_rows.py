@@ -13,6 +13,7 @@ from ..clock import read_time
 from ..define.registry import registry
 from ..define.workflow import Workflow
 from ..engine.histogram import find_percentile
+from ..engine.report_workflows import REPORT_SECONDS, describe_options
 from ..engine.rollup_rows import read_figures, sum_up
 from ..engine.words import choose_word
 from ..models import Rollup, Run, WorkflowState
@@ -30,6 +31,11 @@ class Row:
     state: WorkflowState | None = None
     live: Counter[str] = field(default_factory=Counter)
     hours: dict[datetime, dict[str, Any]] = field(default_factory=dict)
+
+    def is_seen(self, now: datetime) -> bool:
+        """Tell whether a live worker may have the code."""
+        seen = self.state.seen_at if self.state else None
+        return seen is not None and (now - read_time(seen)).total_seconds() <= 2 * REPORT_SECONDS
 
     @property
     def paused(self) -> bool:
@@ -54,7 +60,9 @@ class Row:
     @property
     def triggers(self) -> list[str]:
         """Return what starts it, in short."""
-        return [tell_trigger(each) for each in self.declared.triggers] if self.declared else []
+        if self.declared is None:
+            return [str(each) for each in read_config(self).get("triggers", [])]
+        return [tell_trigger(each) for each in self.declared.triggers]
 
 
 def tell_trigger(trigger: Any) -> str:
@@ -96,16 +104,6 @@ def read_config(row: Row) -> dict[str, Any]:
         except ValueError:  # a hand-edited row
             return {}
         return told if isinstance(told, dict) else {}
-    each = row.declared
-    limits = each.timeouts
-    return {
-        "queue": each.queue or "",
-        "retries": each.retries,
-        "version": each.version,
-        "durability": each.durability,
-        "idempotency": each.idempotency or "",
-        "timeouts": str(limits) if limits else "",
-        "cancel_on": ", ".join(rule.event for rule in each.cancel_on),
-        "hooks": ", ".join(type(hook).__name__ for hook in each.hooks),
-        "handles": each.handles,
-    }
+    told = describe_options(row.declared)
+    told.pop("triggers", None)
+    return {"version": row.declared.version, **told}

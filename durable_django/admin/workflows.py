@@ -25,7 +25,7 @@ from .figures import SPANS, divide, find_span, list_errors, read_rows
 from .operation_routes import list_workflow_operations
 from .pages import build_trail, check_view, show_gone, show_page
 from .permits import may_do
-from .render import ICONS, find_page, show_link, show_moment, show_state, show_time
+from .render import ICONS, NOTHING, find_page, show_link, show_moment, show_state, show_time
 from .workflow_rows import Row, read_config, read_workflows, tell_trigger
 
 LIST: Final = "durable_django/admin/workflow_list.html"
@@ -63,7 +63,7 @@ class WorkflowAdmin(ReadOnlyAdmin):
             request,
             LIST,
             title=_("Workflows"),
-            rows=[_tell_row(self, row, whole) for row in found],
+            rows=[_tell_row(self, row, whole, now) for row in found],
             wanted=request.GET.get("q", ""),
             empty=not rows,
             now=show_time(now),
@@ -84,7 +84,7 @@ class WorkflowAdmin(ReadOnlyAdmin):
         return show_page(self, request, PAGE, title=row.id, trail=build_trail(self, ("", row.id)), **told)
 
 
-def _tell_row(page: WorkflowAdmin, row: Row, whole: bool) -> dict[str, Any]:
+def _tell_row(page: WorkflowAdmin, row: Row, whole: bool, now: datetime) -> dict[str, Any]:
     total, site = row.total, page.admin_site
     runs = find_page(site, "run_changelist")
     ended = total["completed"] + total["failed"]
@@ -94,7 +94,7 @@ def _tell_row(page: WorkflowAdmin, row: Row, whole: bool) -> dict[str, Any]:
         "url": find_page(site, "workflowstate_change", quote(row.id)),
         "runs_url": _list_runs(runs, row.id),
         "failed_url": _list_runs(runs, row.id, status="failed"),
-        "state": _tell_state(row),
+        "state": _tell_state(row, now),
         "triggers": row.triggers,
         "live": [
             (
@@ -124,10 +124,10 @@ def _draw(hours: list[dict[str, Any]]) -> str:
     return trace(values, find_top(max(values)), width=200.0, height=HEIGHT / 5)
 
 
-def _tell_state(row: Row) -> dict[str, str]:
+def _tell_state(row: Row, now: datetime) -> dict[str, str]:
     if row.paused:
         return {"code": "paused", "icon": ICONS["paused"], "word": _("paused")}
-    if row.declared is None:
+    if row.declared is None and not row.is_seen(now):
         return {"code": "stuck", "icon": "⚠", "word": _("not in the code")}
     return {"code": "completed", "icon": "✓", "word": _("active")}
 
@@ -137,13 +137,13 @@ def _tell(page: WorkflowAdmin, request: HttpRequest, row: Row, whole: bool, now:
     figures = read_rows(using, span, now, row.id)
     runs = find_page(page.admin_site, "run_changelist")
     return {
-        "row": _tell_row(page, row, whole),
+        "row": _tell_row(page, row, whole, now),
         "pause": _tell_pause(row),
-        "missing": _tell_missing(row),
+        "missing": _tell_missing(row, now),
         "buttons": _list_buttons(page, request, row),
-        "facts": [(name, value) for name, value in read_config(row).items() if value not in ("", None)],
+        "facts": _list_facts(row),
         "place": _find_place(row),
-        "triggers": [tell_trigger(each) for each in row.declared.triggers] if row.declared else [],
+        "triggers": row.triggers,
         "schedules": _list_schedules(row, now),
         "spans": [{"code": each.code, "label": each.label, "current": each == span} for each in SPANS],
         "charts": build_charts(divide(figures, span, now), span, gauges=False),
@@ -168,8 +168,8 @@ def _tell_pause(row: Row) -> dict[str, Any] | None:
     }
 
 
-def _tell_missing(row: Row) -> str:
-    if row.declared is not None:
+def _tell_missing(row: Row, now: datetime) -> str:
+    if row.declared is not None or row.is_seen(now):
         return ""
     live = sum(row.live.values())
     if not live:
@@ -186,6 +186,16 @@ def _list_buttons(page: WorkflowAdmin, request: HttpRequest, row: Row) -> list[t
         if url and fitting[verb] and may_do(request, permission):
             found.append((url, label))
     return found
+
+
+def _list_facts(row: Row) -> list[tuple[str, Any]]:
+    facts = [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else value)
+        for name, value in read_config(row).items()
+        if value not in ("", None) and name != "triggers"
+    ]
+    seen = show_moment(row.state.seen_at) if row.state else NOTHING
+    return [*facts, (_("seen by a worker"), seen)]
 
 
 def _find_place(row: Row) -> str:

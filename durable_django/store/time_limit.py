@@ -38,10 +38,18 @@ def time_limit(using: str, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _limit_postgres(using: str, seconds: float) -> Iterator[None]:
-    with transaction.atomic(using=using):
-        with connections[using].cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+    outer = connections[using].in_atomic_block  # of a request, say: then the limit would outlive this
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        before = _read_limit(cursor) if outer else ""
+        cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
         yield
+        if outer:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+
+
+def _read_limit(cursor: Any) -> str:
+    cursor.execute("SELECT current_setting('statement_timeout')")
+    return str(cursor.fetchone()[0])
 
 
 @contextmanager

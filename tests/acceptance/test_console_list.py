@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -176,6 +176,30 @@ def test_a_read_has_a_limit_of_time(store: Store) -> None:
     ):
         cursor.execute(endless)
     assert Run.objects.count() == 0
+
+
+def test_a_limit_of_time_does_not_outlive_its_read(store: Store) -> None:
+    """Inside a transaction of the caller the former limit holds again, whether the read was in time or not."""
+    if store.vendor != "postgresql":
+        pytest.skip("SQLite knows no transactions' settings")
+
+    def read() -> str:
+        with store.connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            return str(cursor.fetchone()[0])
+
+    with transaction.atomic(using=store.alias):
+        before = read()
+        with time_limit(store.alias, 7.0):
+            assert read() == "7s"
+        assert read() == before
+        with (
+            pytest.raises(TimeLimitReached),
+            time_limit(store.alias, 0.1),
+            store.connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT pg_sleep(20)")
+        assert read() == before
 
 
 def test_a_database_that_fails_is_no_empty_list(store: Store, admin_client: Client) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from durable_django import Cron, workflow
 from durable_django.engine.operations import cancel_run
+from durable_django.engine.report_workflows import report_workflows
 from durable_django.engine.rollup import roll_up
 from durable_django.ids import new_id
 from durable_django.models import (
@@ -185,7 +186,7 @@ def test_workflows_with_code_and_without(store: Store, admin_client: Client) -> 
     }
     assert rows["nightly"].startswith("✓ active nightly 0 3 * * * Europe/Berlin , report/wanted – 3 1 25 %")
     assert rows["gone"].startswith("⚠ not in the code gone – 1 … waiting")
-    assert rows["stopped"].startswith("⏸ paused stopped")
+    assert rows["stopped"].startswith("‖ paused stopped")
     assert ">nightly</a>" not in read(admin_client, WORKFLOWS, q="gon")
     assert "No workflow has “zzz” in its name." in read(admin_client, WORKFLOWS, q="zzz")
 
@@ -205,6 +206,14 @@ def test_the_page_of_a_workflow(store: Store, admin_client: Client) -> None:
     assert html.count("03:00:00</time></li>") == 5
     assert str(run.pk)[-8:] in html
     assert " 2 0 0" in read_table(html, "Runs ended")
+    assert "seen by a worker</dt><dd>–" in html
+    report_workflows(store.alias)
+    assert "seen by a worker</dt><dd><time" in read(admin_client, WORKFLOW, quote("a/nightly"))
+    WorkflowState.objects.create(
+        id="elsewhere", module="shop.flows.pay", file="/srv/shop/flows.py", line=7, seen_at=timezone.now()
+    )
+    assert "shop.flows.pay (/srv/shop/flows.py:7)" in read(admin_client, WORKFLOW, "elsewhere")
+    assert "not in the code" not in read(admin_client, WORKFLOW, "elsewhere")
     missing = admin_client.get(reverse(WORKFLOW, args=["nobody"]))
     assert missing.status_code == 404
     make_live(workflow="gone")

@@ -18,12 +18,13 @@ from ..engine.explain_event import EndedWait, Explanation, UnmatchedWait, explai
 from ..engine.find_hooks import REQUEST_NAME
 from ..engine.reasons import Why
 from ..engine.reveal import reveal_event
-from ..engine.say_event import say_outcome, say_read, say_unmatched
+from ..engine.say_event import say_outcome, say_read, say_unmatched, say_unmet
 from ..engine.words import choose_word, name_step
 from ..models import Event, Run, Wait
 from .pages import build_trail, check_view, guard, show_gone, show_page
+from .payload_file import link_file
 from .permits import may_do, may_see_payloads, may_view
-from .render import find_page, show_json, show_link, show_short, show_state, show_time, show_value
+from .render import find_page, show_json, show_link, show_list, show_short, show_state, show_time, show_value
 
 TEMPLATE: Final = "durable_django/admin/event.html"
 SAME: Final = 20
@@ -61,6 +62,7 @@ def show_event(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpRes
         facts=_list_facts(event),
         buttons=_list_buttons(page, request, event),
         data=guard(request, lambda: show_value(reveal_event(event))),
+        file=link_file(page, "event_data", event.pk, len(event.data)) if seen else "",
         extra=guard(request, lambda: show_json(event.extra)) if event.extra else "",
         runs=_list_runs(page, told) if may_view(request, Run) else None,
         resumed=_list_ended(page, told.resumed, seen=seen) if may_view(request, Wait) else None,
@@ -138,7 +140,7 @@ def _list_ended(page: ModelAdmin[Any], ended: Sequence[EndedWait], *, seen: bool
             "link": show_short(page.admin_site, each.run_id, each.workflow),
             "step": name_step(each.step, each.index) if each.step else "",
             "condition": each.condition,
-            "values": ", ".join(map(say_read, each.reads)) if seen else _("hidden"),
+            "values": show_list(map(say_read, each.reads)) if seen else _("hidden"),
         }
         for each in ended
     ]
@@ -152,10 +154,14 @@ def _list_unmatched(
             "link": show_short(page.admin_site, each.run_id, each.workflow),
             "step": name_step(each.step, each.index) if each.step else "",
             "condition": each.condition,
-            "why": say_unmatched(each) if seen or each.why != "condition" else _("hidden"),
+            "why": _show_why(each) if seen or each.why != "condition" else _("hidden"),
         }
         for each in waits
     ]
+
+
+def _show_why(wait: UnmatchedWait) -> str:
+    return show_list(map(say_unmet, wait.unmet)) if wait.why == "condition" else say_unmatched(wait)
 
 
 def _find_same(using: str, event: Event) -> list[Event]:

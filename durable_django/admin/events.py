@@ -21,6 +21,7 @@ from .event_filters import EventOutcomeFilter, EventRangeFilter, read_event_sear
 from .event_page import show_event, show_outcome
 from .filters import EventNameFilter
 from .keyed_list import KeyedAdmin
+from .payload_file import route_file
 from .permits import may_do, may_see_payloads
 from .render import NOTHING, find_page, show_moment
 from .send_operations import Resend, Send
@@ -42,6 +43,7 @@ class EventAdmin(KeyedAdmin):
         own = [
             route(self, "send/", Send, "event_send"),
             route(self, "<uuid:key>/resend/", Resend, "event_resend"),
+            route_file(self, "<uuid:key>/data/", "event_data"),
         ]
         return own + super().get_urls()
 

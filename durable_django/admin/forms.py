@@ -10,8 +10,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 REASON_LENGTH: Final = 255
+MOST_ROWS: Final = 30
 EMPTY: Final = object()
 """What a field that nothing was written into stands for."""
+
+
+class JsonArea(forms.Textarea):
+    """As high as its text, within bounds."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        """Count the lines."""
+        context = super().get_context(name, value, attrs)
+        least = int(context["widget"]["attrs"]["rows"])
+        lines = str(value or "").count("\n") + 2
+        context["widget"]["attrs"]["rows"] = min(max(lines, least), MOST_ROWS)
+        return context
 
 
 class JsonField(forms.CharField):
@@ -21,9 +34,9 @@ class JsonField(forms.CharField):
         mapping: Whether only an object will do.
     """
 
-    def __init__(self, *, mapping: bool = False, rows: int = 12, **kwargs: Any) -> None:
+    def __init__(self, *, mapping: bool = False, rows: int = 6, **kwargs: Any) -> None:
         attributes = {"rows": rows, "class": "dd-json", "spellcheck": "false", "autocomplete": "off"}
-        super().__init__(widget=forms.Textarea(attrs=attributes), strip=False, **kwargs)
+        super().__init__(widget=JsonArea(attrs=attributes), strip=False, **kwargs)
         self.mapping = mapping
 
     def to_python(self, value: Any) -> Any:

@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Attempt, Run, Step
 from .asking import route
-from .base import ReadOnlyAdmin
+from .keyed_list import KeyedAdmin
+from .payload_file import route_file
 from .render import show_link, show_text
 from .step_operations import Supply
 from .step_page import show_step
 
 
-class PartAdmin(ReadOnlyAdmin):
+class PartAdmin(KeyedAdmin):
     """Rows that belong to a run."""
 
     search_column = "run_id"
@@ -39,7 +40,11 @@ class StepAdmin(PartAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the action on a step."""
-        return [route(self, "<int:key>/supply/", Supply, "step_supply"), *super().get_urls()]
+        own = [
+            route(self, "<int:key>/supply/", Supply, "step_supply"),
+            route_file(self, "<int:key>/output/", "step_output"),
+        ]
+        return own + super().get_urls()
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -21,7 +21,8 @@ from ..exceptions import DurableError
 from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, WaitStatus
 from ..models.run import ENDED
 from .pages import build_trail, check_view, guard, show_gone, show_page
-from .permits import may_do, may_view
+from .payload_file import link_file
+from .permits import may_do, may_see_payloads, may_view
 from .render import find_page, show_link, show_short, show_state, show_time, show_value, show_where
 from .trace import fold_trace
 
@@ -61,6 +62,9 @@ def show_step(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResp
         input=guard(request, lambda: show_value(read_stored(step.input))) if step.input else "",
         output=guard(request, lambda: show_value(reveal_step(step, step.run.workflow)))
         if step.output is not None
+        else "",
+        file=link_file(page, "step_output", step.pk, len(step.output or ""))
+        if may_see_payloads(request)
         else "",
         error=_read_error(step),
         attempts=_list_attempts(using, step) if may_view(request, Attempt) else None,

@@ -17,10 +17,10 @@ from ..engine.near_misses import NearMiss, Term, find_near_misses, judge_terms
 from ..engine.say_event import say_unmet
 from ..engine.words import name_state, name_step, say_length
 from ..exceptions import DurableError
-from ..models import Event, Step, Wait, WaitStatus
+from ..models import Event, Run, Step, Wait, WaitStatus
 from .pages import build_trail, check_view, show_gone, show_page
 from .permits import may_do, may_see_payloads, may_view
-from .render import find_page, show_json, show_link, show_short, show_state, show_time
+from .render import find_page, show_json, show_link, show_list, show_short, show_state, show_time
 from .wait_words import KINDS, name_wait, say_left, say_timeout, show_wait_state
 
 TEMPLATE: Final = "durable_django/admin/wait.html"
@@ -77,6 +77,7 @@ def _list_facts(
         (_("run"), show_short(site, run.pk, run.workflow)),
         (_("run is"), show_state(name_state(run))),
         (_("step"), show_link(site, Step, found.pk, name) if found else name),
+        (_("invoked run"), _show_child(page, wait) if wait.kind == "child" else ""),
         (_("since"), _show_since(wait, now)),
         (_("until"), until if wait.status == WaitStatus.OPEN else show_time(wait.expires_at)),
         (_("ended"), show_time(wait.ended_at) if wait.ended_at else ""),
@@ -84,6 +85,14 @@ def _list_facts(
         (_("supplied by"), found.supplied_by if found else ""),
     ]
     return [(label, value) for label, value in facts if value]
+
+
+def _show_child(page: ModelAdmin[Any], wait: Wait) -> str:
+    runs = Run.objects.using(wait._state.db).filter(
+        parent_id=wait.run_id, parent_step=wait.name, parent_index=wait.index
+    )
+    child = runs.only("workflow").order_by("pk").last()
+    return show_short(page.admin_site, child.pk, child.workflow) if child else ""
 
 
 def _show_since(wait: Wait, now: datetime) -> Any:
@@ -125,5 +134,5 @@ def _show_miss(page: ModelAdmin[Any], miss: NearMiss) -> dict[str, Any]:
     return {
         "link": show_link(page.admin_site, Event, miss.event_id, f"…{str(miss.event_id)[-8:]}"),
         "received": show_time(miss.received_at),
-        "why": "; ".join(map(say_unmet, miss.unmet)) or miss.detail,
+        "why": show_list(map(say_unmet, miss.unmet)) if miss.unmet else miss.detail,
     }

@@ -23,7 +23,7 @@ from .render import NOTHING, show_moment, show_short
 from .wait_filters import WaitAgeFilter, WaitEndFilter, WaitKindFilter, WaitStatusFilter, WaitWorkflowFilter
 from .wait_operations import Extend, Resolve, TimeOut
 from .wait_page import show_wait
-from .wait_words import KINDS, name_wait, say_left, show_wait_state
+from .wait_words import KINDS, is_overdue, name_wait, say_left, show_wait_state
 
 SHOWN_CHARACTERS = 120
 
@@ -130,8 +130,7 @@ class WaitAdmin(KeyedAdmin):
     @admin.display(description=_("until"))
     def until(self, wait: Wait) -> str:
         """Show the end and what is left."""
-        if wait.status != "open":
-            return show_moment(wait.expires_at)
-        return format_html(
-            '{} <span class="dd-soft">({})</span>', show_moment(wait.expires_at), say_left(wait, self.now)
-        )
+        moment = show_moment(wait.expires_at)
+        if not is_overdue(wait, self.now):
+            return moment
+        return format_html('{} <span class="dd-bad">({})</span>', moment, say_left(wait, self.now))

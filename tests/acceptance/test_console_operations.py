@@ -295,6 +295,21 @@ def test_a_run_is_exported_with_its_parts(store: Store, stage: Stage) -> None:
     assert log_in(*VIEWS).get(path("run_export_one", stage.waiting.pk)).status_code == 403
 
 
+def test_a_long_payload_can_be_downloaded(store: Store, stage: Stage) -> None:
+    """In full and masked, by those who may see payloads; the page links it only if it is cut."""
+    client = log_in(*VIEWS, "view_payload")
+    url = path("event_data", stage.event.pk)
+    assert url not in client.get(path("event_change", stage.event.pk)).content.decode()
+    Event.objects.filter(pk=stage.event.pk).update(data=json.dumps({"x": "y" * 200_000, "password": "p"}))
+    assert url in client.get(path("event_change", stage.event.pk)).content.decode()
+    assert client.get(url).json() == {"x": "y" * 200_000, "password": "[redacted]"}
+    step = Step.objects.get(name="prepare")
+    assert client.get(path("step_output", step.pk)).json() == {"card": SECRET}
+    for each in (url, path("step_output", step.pk)):
+        assert log_in(*VIEWS).get(each).status_code == 403
+        assert log_in("view_run", "view_payload").get(each).status_code == 403
+
+
 @pytest.mark.parametrize("name", ["run", "step", "wait", "event"])
 def test_what_is_not_stored_has_a_page(store: Store, admin_client: Client, name: str) -> None:
     """It says so, and how long rows are kept; so does that of an action on it."""

@@ -338,8 +338,8 @@ def test_what_an_event_did_and_did_not(browser: Any, make_user: MakeUser, asking
     sent = send_event("boss/decided", {"id": 7})
     drain()
     page = browser.open(path("event_change", sent), user=make_user(), script=script)
-    resumed = page.locator("#dd-resumed tbody tr").inner_text()
-    assert "event.data.id = 7, async.data.id = 7" in resumed
+    resumed = " ".join(page.locator("#dd-resumed tbody tr").inner_text().split())
+    assert "event.data.id = 7 async.data.id = 7" in resumed
     assert asks[0].id[-8:] in resumed
     missed = page.locator("#dd-unmatched tbody tr").inner_text()
     assert "async.data.id == event.data.id is false: event.data.id = 8, async.data.id = 7" in missed

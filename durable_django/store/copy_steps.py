@@ -34,7 +34,7 @@ def copy_steps(using: str, source: UUID, target: UUID, *, before: int) -> int:
             f'INSERT INTO {STEP} (run_id, name, "index", kind, status, output, error, supplied_by, attempt, '
             'token, ready_at, started_at, ended_at) SELECT %s, name, "index", kind, '
             "CASE WHEN status = 'waiting' THEN 'completed' ELSE status END, "
-            "CASE WHEN status = 'waiting' THEN 'null' ELSE output END, error, supplied_by, attempt, 0, "
+            "CASE WHEN status = 'waiting' THEN 'null' ELSE output END, error, supplied_by, 0, 0, "
             f"ready_at, started_at, COALESCE(ended_at, ready_at) FROM {STEP} "
             f"WHERE run_id = %s AND id < %s AND ({_OVER.format(now=now)}) ORDER BY id",
             [new, old, before],

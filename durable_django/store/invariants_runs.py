@@ -17,7 +17,7 @@ REPORT: Final = (
 CRASH_SLACK: Final = 3
 """Deaths above CRASH_LIMIT before a run counts as not held back: its quarantine may have been cut off."""
 _ENDED: Final = "('completed', 'failed', 'cancelled')"
-_LIVE: Final = "('queued', 'running', 'waiting')"
+_LIVE: Final = "('queued', 'running', 'waiting', 'paused')"
 
 
 def _abandoned(ask: Ask) -> str:
@@ -85,7 +85,7 @@ def _fences(ask: Ask) -> str:
 def _overdue(ask: Ask) -> str:
     return (
         f"SELECT id AS run, workflow, status, waits_for, wake_at FROM {RUN} "
-        f"WHERE wake_at < {ask.overdue} AND status IN ('queued', 'waiting')"
+        f"WHERE wake_at < {ask.overdue} AND status IN ('queued', 'waiting', 'paused')"
     )
 
 

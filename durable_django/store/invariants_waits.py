@@ -10,7 +10,7 @@ from .invariants_runs import REPORT
 from .invariants_steps import UNTOUCHED
 
 RETRY_REMEDY: Final = f"Cancel the run and retry it, so that it asks anew. {REPORT}"
-_LIVE: Final = "('queued', 'running', 'waiting')"
+_LIVE: Final = "('queued', 'running', 'waiting', 'paused')"
 _SAME_STEP: Final = '{0}.run_id = {1}.run_id AND {0}.name = {1}.name AND {0}."index" = {1}."index"'
 
 

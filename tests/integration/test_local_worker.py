@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from durable_django.engine.operations import pause_workflow, resume_workflow
+from durable_django.models import RunStatus
 from tests.app.models import Effect
 from tests.plugins.lab import LAB, Lab
 from tests.plugins.processes import Project
 from tests.processes import Process
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -111,3 +114,19 @@ def test_four_workers_share_two_hundred_runs(lab: Lab, start_worker: Callable[[]
         ledger.setdefault(run_id, []).append(number)
     assert ledger == {str(run.id): list(range(10)) for run in runs}
     assert all(worker.returncode is None for worker in workers)
+
+
+def test_a_pause_stops_a_worker_before_its_next_step(lab: Lab, start_worker: Callable[[], Process]) -> None:
+    """The step in progress in another process is kept, the next one begins only after the resumption."""
+    start_worker()
+    lab.send("gate")
+    lab.wait_for("gate")
+    pause_workflow("process-gate", running="stop", actor="test")
+    lab.send("gate")
+    lab.open_gate()
+    wait_until(lambda: lab.runs.filter(status=RunStatus.PAUSED).count() == 2, 30, "both runs are paused")
+    assert [step for _, step, *_ in lab.read()] == ["before", "gate", "gate"]
+    resume_workflow("process-gate", actor="test")
+    first, second = lab.wait_for_end(2)
+    assert Counter(step for _, step, *_ in lab.read()) == {"before": 2, "gate": 4, "after": 2}
+    assert (first.token, second.token) == (2, 1)

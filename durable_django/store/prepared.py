@@ -51,7 +51,7 @@ class Statement:
     def execute(self, using: str, handle: Any, params: Sequence[Any]) -> None:
         """Execute the statement on a cursor of the alias."""
         connection = connections[using]
-        if _off or connection.in_atomic_block or not self._is_prepared(connection.connection):
+        if _off or not _may_prepare(connection) or not self._is_prepared(connection):
             handle.execute(self._sql, params)
             return
         try:
@@ -59,24 +59,34 @@ class Statement:
         except DatabaseError as error:
             if _read_state(error) != UNKNOWN:
                 raise
-            self._forget(connection.connection)
+            _forget(connection.connection)
             handle.execute(self._sql, params)
 
-    def _is_prepared(self, raw: Any) -> bool:
-        uses = _uses.setdefault(raw, {})
-        used = uses[self._name] = uses.get(self._name, 0) + 1
+    def _is_prepared(self, connection: Any) -> bool:
+        uses = _uses.setdefault(connection.connection, {})
+        used = uses.get(self._name, 0) + 1
         if used == USES:
             try:
-                raw.execute(self._prepare)
-            except Exception as error:
-                if getattr(error, "sqlstate", None) != KNOWN_ALREADY:
+                with connection.wrap_database_errors:
+                    connection.connection.execute(self._prepare)
+            except DatabaseError as error:
+                if _read_state(error) != KNOWN_ALREADY:
                     raise
+        uses[self._name] = used
         return used >= USES
 
-    def _forget(self, raw: Any) -> None:
-        global _off
-        _uses.pop(raw, None)
-        _off = next(_lost) >= LONGEST_PATIENCE
+
+def _may_prepare(connection: Any) -> bool:
+    if connection.in_atomic_block or not connection.autocommit:
+        return False
+    # EXECUTE takes no parameters of the protocol, which is how this option sends them.
+    return not connection.settings_dict["OPTIONS"].get("server_side_binding")
+
+
+def _forget(raw: Any) -> None:
+    global _off
+    _uses.pop(raw, None)
+    _off = next(_lost) >= LONGEST_PATIENCE
 
 
 def _read_state(error: DatabaseError) -> str | None:

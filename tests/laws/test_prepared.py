@@ -95,3 +95,12 @@ def test_other_errors_are_those_of_the_statement() -> None:
         add(2**31 - 1, 1)
     assert isinstance(raised.value.__cause__, psycopg.errors.NumericValueOutOfRange)
     assert len(list_prepared()) == 1
+
+
+def test_parameters_that_the_server_binds_go_with_the_statement(monkeypatch: Any) -> None:
+    """With Django's option server_side_binding the statement is sent as it is, and gives the same."""
+    options = {**connections[ALIAS].settings_dict["OPTIONS"], "server_side_binding": True}
+    monkeypatch.setitem(connections[ALIAS].settings_dict, "OPTIONS", options)
+    use(USES + 2)
+    assert list_prepared() == []
+    connections[ALIAS].close()

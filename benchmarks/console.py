@@ -7,6 +7,7 @@ end to the other is printed. Options: ``rounds`` (20), ``only`` a number of the 
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import time
@@ -21,6 +22,7 @@ from benchmarks.console_setup import configure_console, database_url
 FLOOR = 2
 """Queries of a page for a superuser: session and user."""
 LARGE = "event|run|runresult|step|attempt|wait|waitkey|runsubject"
+TIME = re.compile(r"(?:Planning|Execution) Time: ([0-9.]+) ms")
 SCAN = re.compile(rf"Seq Scan on durable_django_({LARGE})\b")
 
 
@@ -35,6 +37,7 @@ def run(options: dict[str, int]) -> list[dict[str, Any]]:
         row = _measure(client, screen, options.get("rounds", 20), all_plans=bool(options.get("plans")))
         print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
         rows.append(row)
+    print(f"load of the machine in the last minutes: {os.getloadavg()}, of {os.cpu_count()} processors")
     return rows
 
 
@@ -63,11 +66,12 @@ def _measure(client: Any, screen: Any, rounds: int, *, all_plans: bool) -> dict[
     answer = client.get(screen.url)
     with _noting(statements):
         answer = client.get(screen.url)
-    times = []
+    times, used = [], []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         client.get(screen.url)
         times.append((time.perf_counter() - begin) * 1_000)
+        used.append((time.process_time() - cpu) * 1_000)
     content = b"".join(answer.streaming_content) if answer.streaming else answer.content
     figures = {
         "queries": len(statements) - FLOOR,
@@ -77,19 +81,21 @@ def _measure(client: Any, screen: Any, rounds: int, *, all_plans: bool) -> dict[
     missed = [name for name, figure in figures.items() if figure > getattr(screen, name)]
     if answer.status_code not in (200, 204):
         missed.append(f"status {answer.status_code}")
-    scans = _explain(statements, screen, all_plans=all_plans)
+    scans, sql = _explain(statements, screen, all_plans=all_plans)
     return {
         "screen": screen.name,
         "p50_ms": round(statistics.median(times)),
         **figures,
+        "cpu_ms": round(statistics.median(used)),
+        "sql_ms": round(sql),
         "scans": scans,
         "missed": ", ".join(missed) or "-",
     }
 
 
-def _explain(statements: list[tuple[str, Any]], screen: Any, *, all_plans: bool) -> int:
-    """Print the plans that read a large table whole, and return how many there are."""
-    found = 0
+def _explain(statements: list[tuple[str, Any]], screen: Any, *, all_plans: bool) -> tuple[int, float]:
+    """Print the plans that read a large table whole; return how many there are, and the milliseconds of all."""
+    found, spent = 0, 0.0
     for sql, params in statements:
         if not sql.lstrip("(").startswith(("SELECT", "WITH")) or "durable_django_" not in sql:
             continue
@@ -98,6 +104,7 @@ def _explain(statements: list[tuple[str, Any]], screen: Any, *, all_plans: bool)
             plan = "\n".join(line for (line,) in cursor.fetchall())
         bad = SCAN.search(plan) is not None
         found += bad
+        spent += sum(map(float, TIME.findall(plan)))
         if bad or all_plans:
             print(f"--- {screen.name}\n{sql[:600]}\n{plan}\n", flush=True)
-    return found
+    return found, spent

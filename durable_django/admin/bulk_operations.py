@@ -30,6 +30,7 @@ from .pages import show_gone
 from .permits import may_do, may_view
 from .render import find_page, show_link
 
+SAMPLES: Final = 10
 TYPED: Final = 100
 """More than so many rows: the operator types the number."""
 
@@ -124,7 +125,7 @@ class StartBulk(Operation):
         """What matches now; a form that comes back carries the number that it showed."""
         if self.problem:
             return Preview(0, True, [])
-        return preview_bulk(self.name, self.target, using=self.using)
+        return preview_bulk(self.name, self.target, using=self.using, samples=SAMPLES)
 
     def make_form(self, data: Any = None) -> Any:
         """Ask for the number if there are many."""
@@ -190,7 +191,11 @@ class StartBulk(Operation):
             )
             for row in self.preview_.samples
         ]
-        return format_html("{} {}", _("The first of them:"), format_html_join(", ", "{}", links))
+        return format_html(
+            "{} {}",
+            _("Some of them:") if len(links) == SAMPLES else _("These are:"),
+            format_html_join(", ", "{}", links),
+        )
 
     def find_field(self, error: DurableError) -> str:
         """Put errors of the value beside it."""

@@ -1,4 +1,10 @@
-"""What the page of a run reads: each table in one bounded query, without payloads."""
+"""What the page of a run reads: each table in one bounded query, without payloads.
+
+Note [A page of a run's rows is found through the run]
+    Asked for the first rows of a run by their key, PostgreSQL may walk along the keys of all runs until it has
+    met enough of this one's: seconds, for a run with thousands of steps. A sum is no key, so it finds the rows
+    through the run and sorts them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, F, Model, QuerySet
 from django.db.models.functions import Left
 
 from ..engine.words import WORDS
@@ -29,7 +35,8 @@ class Rows:
 
 def read_page(rows: QuerySet[Any], after: int, size: int = PAGE) -> Rows:
     """Return the rows with a higher key than ``after``, in the order in which they were first stored."""
-    found = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
+    placed = rows.annotate(place=F("pk") + 0)
+    found = list(placed.filter(place__gt=after).order_by("place")[: size + 1])
     return Rows(rows=found[:size], next=found[size - 1].pk if len(found) > size else None)
 
 

@@ -31,7 +31,7 @@ COUNTED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How many rows a filter matches now, and the first of them; not ``exact`` means about, None unknown."""
+    """How many rows a filter matches now, and some of them; not ``exact`` means about, None unknown."""
 
     matched: int | None
     exact: bool
@@ -47,7 +47,8 @@ def preview_bulk(action: str, chosen: Any, *, using: str | None = None, samples:
     using = using or get_alias()
     known = find_action(action)
     rows = select_rows(using, known, read_chosen(known, chosen), None)
-    first = list(rows.order_by("pk")[:samples])
+    # Unsorted: to find the first of a million the database would have to find them all.
+    first = sorted(rows.order_by()[:samples], key=lambda row: row.pk)
     if len(first) < samples:
         return Preview(len(first), True, first)
     count = rows.order_by()[: COUNTED + 1].values("pk").count()

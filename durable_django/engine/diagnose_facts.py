@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.db.models import F
+
 from ..models import (
     Attempt,
     PauseRunning,
@@ -68,7 +70,8 @@ def _read_steps(using: str, run: Run) -> list[Step]:
     unfinished = (StepStatus.WAITING, StepStatus.RETRYING)
     steps = Step.objects.using(using).filter(run_id=run.pk, status__in=unfinished)
     # The newest first: sleeps that are over keep their rows.
-    return list(steps.defer("output", "error").order_by("-id")[:ROWS])
+    # By a sum, which is no key: PostgreSQL would look for them along the keys of the steps of all runs.
+    return list(steps.defer("output", "error").order_by((F("id") + 0).desc())[:ROWS])
 
 
 def _read_waits(using: str, run: Run) -> list[Wait]:

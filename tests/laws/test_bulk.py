@@ -338,6 +338,6 @@ def test_preview_counts_and_samples(store: Store, waiting: Any, failing: Any) ->
     failing.start()
     seen = preview_bulk("cancel", {"since": "2020-01-01T00:00:00Z"}, samples=2)
     assert (seen.matched, seen.exact) == (3, True)
-    assert [str(run.pk) for run in seen.samples] == [run.id for run in runs[:2]]
+    assert len({str(run.pk) for run in seen.samples} & {run.id for run in runs}) == 2
     assert preview_bulk("retry", {"workflow": "waiting"}).matched == 0
     assert not BulkOperation.objects.exists()

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from durable_django import workflow
+from durable_django import step, workflow
 
 PADDING = "x" * 90
 
@@ -101,3 +101,36 @@ def steady(ctx: Any) -> int:
     for n in range(ctx.event.data["steps"]):
         ctx.step.run(f"s{n}", time.sleep, 0.02)
     return int(ctx.event.data["steps"])
+
+
+@step
+def take_nothing(number: int) -> int:
+    """Do nothing."""
+    return number
+
+
+@step
+def take_wait(number: int) -> int:
+    """Wait for 20 ms, as for a network."""
+    time.sleep(0.02)
+    return number
+
+
+@step
+def take_thought(number: int) -> int:
+    """Compute for 20 ms of processor time, in Python."""
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        sum(range(100))
+    return number
+
+
+KINDS = {"nothing": take_nothing, "waiting": take_wait, "computing": take_thought}
+
+
+@workflow(id="bench-branches", trigger="bench/branches")
+def take_branches(ctx: Any) -> int:
+    """Take the steps of a kind side by side, here or on the workers."""
+    work, data = KINDS[ctx.event.data["kind"]], ctx.event.data
+    branches = [lambda n=n: work(n) for n in range(data["steps"])]
+    return sum(ctx.group.parallel(branches, where=data["where"]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 
@@ -28,6 +29,7 @@ PROOFS = {
 def main() -> int:
     """Play and judge; print one line of figures, and each violation."""
     asked = read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     programs = [generate(f"{asked.seed}-{number}") for number in range(asked.programs)]
     settings = dict(each.split("=", 1) for each in asked.postgres)
     with open_stage(asked.store, asked.dispatcher, asked.ambiguous, asked.skew, settings) as stage:

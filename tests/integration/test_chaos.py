@@ -18,6 +18,8 @@ from tests.processes import ROOT
 POSTGRES = ["--store", "postgres"]
 CELERY = [*POSTGRES, "--dispatcher", "celery"]
 CALM = ["--ambiguous", "0"]
+SHORT = ["--faults", "kill", "repeat", "restart"]
+"""What is sure to happen within a few seconds."""
 PROFILES = {
     "sqlite": ["--programs", "600", "--seconds", "30", "--interval", "1"],
     "postgres and celery": [*CELERY, "--programs", "400", "--seconds", "35", "--interval", "1"],
@@ -28,10 +30,12 @@ PROFILES = {
     ],
     "wrong clocks, serializable": [
         *[*POSTGRES, "--programs", "100", "--seconds", "15", "--interval", "1", "--skew", "3600"],
+        *SHORT,
         *["--postgres", "default_transaction_isolation=serializable"],
     ],
     "repeatable read": [
         *[*POSTGRES, "--programs", "100", "--seconds", "15", "--interval", "1"],
+        *SHORT,
         *["--postgres", "default_transaction_isolation=repeatable read"],
     ],
 }

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from django.utils.translation import gettext_lazy
+
 KEPT: Final = 20
 """Reasons kept of one event; wildcards may concern very many workflows."""
 DETAIL: Final = 255
@@ -25,12 +27,12 @@ class Why(StrEnum):
 
 
 _TEXTS: Final = {
-    Why.NO_WORKFLOW: "no workflow listens to this name",
-    Why.IF_FALSE: "the condition was false: {detail}",
-    Why.IF_FAILED: "the condition could not be decided ({detail})",
-    Why.FIELDS: "no field that it asks for was changed",
-    Why.NO_KEY: "its idempotency expression gave no key ({detail})",
-    Why.DUPLICATE: "duplicate of {detail}, which started run {run}",
+    Why.NO_WORKFLOW: gettext_lazy("no workflow listens to this name"),
+    Why.IF_FALSE: gettext_lazy("the condition was false: {detail}"),
+    Why.IF_FAILED: gettext_lazy("the condition could not be decided ({detail})"),
+    Why.FIELDS: gettext_lazy("no field that it asks for was changed"),
+    Why.NO_KEY: gettext_lazy("its idempotency expression gave no key ({detail})"),
+    Why.DUPLICATE: gettext_lazy("duplicate of {detail}, which started run {run}"),
 }
 
 
@@ -48,7 +50,7 @@ class Reason:
     run: str = ""
 
     def __str__(self) -> str:
-        text = _TEXTS.get(self.code, "{detail}" if self.detail else self.code)  # type: ignore[call-overload]
+        text = str(_TEXTS.get(self.code) or ("{detail}" if self.detail else self.code))  # type: ignore[call-overload]
         said: str = text.format(detail=self.detail, run=self.run)
         return f"{self.workflow}: {said}" if self.workflow else said
 

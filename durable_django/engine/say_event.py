@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from .compare_wait import Read, Unmet
 from .explain_event import Explanation, UnmatchedWait
 
@@ -12,44 +15,47 @@ SHOWN: Final = 120
 """Characters of a value."""
 
 _OUTCOMES: Final = {
-    "pending": "It was not routed yet.",
+    "pending": gettext_lazy("It was not routed yet."),
     "used": "",
-    "duplicate": "It is a duplicate: it started nothing and resumed nothing.",
-    "nothing": "It started nothing and resumed nothing.",
+    "duplicate": gettext_lazy("It is a duplicate: it started nothing and resumed nothing."),
+    "nothing": gettext_lazy("It started nothing and resumed nothing."),
 }
 _WHY: Final = {
-    "earlier": "the event came before the wait",
-    "expired": "the wait was over when the event came",
-    "own": "the event started this run",
-    "matches": "it would end this wait",
-    "unreadable": "the wait cannot be compared",
+    "earlier": gettext_lazy("the event came before the wait"),
+    "expired": gettext_lazy("the wait was over when the event came"),
+    "own": gettext_lazy("the event started this run"),
+    "matches": gettext_lazy("it would end this wait"),
+    "unreadable": gettext_lazy("the wait cannot be compared"),
 }
 
 
 def say_outcome(told: Explanation) -> str:
     """Return the sentence above the lists, empty for an event that did something."""
-    if told.near:
-        return f"{_OUTCOMES[told.outcome]} Similar names: {', '.join(map(repr, told.near))}.".strip()
-    return _OUTCOMES[told.outcome]
+    sentence = str(_OUTCOMES[told.outcome])
+    if not told.near:
+        return sentence
+    near = _("Similar names: %s.") % ", ".join(map(repr, told.near))
+    return f"{sentence} {near}".strip()
 
 
 def say_unmatched(wait: UnmatchedWait) -> str:
     """Return why the event did not end the wait."""
     if wait.why == "condition":
         return "; ".join(map(say_unmet, wait.unmet))
-    return f"{_WHY[wait.why]} ({wait.detail})" if wait.detail else _WHY[wait.why]
+    return f"{_WHY[wait.why]} ({wait.detail})" if wait.detail else str(_WHY[wait.why])
 
 
 def say_unmet(unmet: Unmet) -> str:
     """Return a comparison with the values that it compared."""
-    verdict = f"could not be decided ({unmet.error})" if unmet.error else "is false"
+    values = {"text": unmet.text, "code": unmet.error}
+    said = _("%(text)s could not be decided (%(code)s)") if unmet.error else _("%(text)s is false")
     read = ", ".join(map(say_read, unmet.reads))
-    return f"{unmet.text} {verdict}{': ' if read else ''}{read}"
+    return f"{said % values}{': ' if read else ''}{read}"
 
 
 def say_read(read: Read) -> str:
     """Return a field and its value, shortened."""
     if not read.found:
-        return f"{read.path} is missing"
+        return _("%s is missing") % read.path
     text = json.dumps(read.value, ensure_ascii=False, default=str)
     return f"{read.path} = {text if len(text) <= SHOWN else text[: SHOWN - 3] + '...'}"

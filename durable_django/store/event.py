@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
+from .arrays import write_columns
 from .base import (
     ARRIVAL_SEQUENCE,
     EVENT,
@@ -87,7 +88,7 @@ def insert_events(using: str, events: Sequence[EventRow], *, routed: bool = Fals
 
 def _insert_postgres(using: str, events: Sequence[EventRow], routed: bool) -> None:
     rows = [(e.id, e.name, e.data, e.extra, e.external_id, e.ts, e.source) for e in events]
-    params = [list(column) for column in zip(*rows, strict=True)]
+    params = write_columns(("uuid", *["text"] * 4, "bigint", "text"), rows)
     with cursor(using) as handle:
         _insert_statement(now_sql("postgresql"), routed).execute(using, handle, params)
 
@@ -228,8 +229,7 @@ def _insert_sql() -> str:
         f"CASE WHEN i.start_in > 0 THEN 'start' ELSE '' END, {wake}, {now_sql('postgresql')}, "
         f"i.version, 0, '', 0, 0, 0, 0, '', {_deadline_sql('postgresql')}, i.finish_within, "
         f"CASE WHEN i.origin <> 'event' THEN {_LAST_ARRIVAL} END "
-        "FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], "
-        "%s::text[], %s::text[], %s::text[], %s::uuid[], %s::float8[], %s::text[], %s::float8[], %s::float8[]) "
+        f"FROM unnest({', '.join(f'%s::{name}[]' for name in _RUN_TYPES)}) "
         "WITH ORDINALITY AS i(id, workflow, event_id, start_key, key, origin, queue, rerun_of, start_in, version, "
         # Equal keys: the first of the list starts the run. All keys in one order: two batches do not deadlock.
         "start_within, finish_within, place) ORDER BY i.start_key, i.place "
@@ -243,13 +243,29 @@ def _deadline_sql(vendor: str) -> str:
     return later_sql(vendor, "GREATEST(i.start_in, 0) + i.start_within")
 
 
+_RUN_TYPES = (
+    "uuid",
+    "text",
+    "uuid",
+    "uuid",
+    "text",
+    "text",
+    "text",
+    "uuid",
+    "float8",
+    "text",
+    "float8",
+    "float8",
+)
+
+
 def _insert_params(runs: Sequence[StartRow], renudge: float) -> list[Any]:
     rows = [
         (r.id, r.workflow, r.event_id, r.start_key, r.key, r.origin, r.queue)
         + (r.rerun_of, r.start_in, r.version, r.start_within, r.finish_within)
         for r in runs
     ]
-    return [renudge, *(list(column) for column in zip(*rows, strict=True))]
+    return [renudge, *write_columns(_RUN_TYPES, rows)]
 
 
 def _start_sqlite(

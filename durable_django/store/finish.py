@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from ..clock import now_sql
+from .arrays import write_columns
 from .base import (
     NOTES_SQL,
     RESULT,
@@ -49,7 +50,7 @@ def _finish_postgres(
         (i.run_id, i.token, i.status, i.output, i.error, i.reason, i.notes.version, i.notes.warning)
         for i in items
     ]
-    params: list[Any] = [list(column) for column in zip(*rows, strict=True)]
+    params: list[Any] = [*write_columns(("uuid", "bigint", *["text"] * 6), rows)]
     sql = (
         "WITH item AS (SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], "
         "%s::text[], %s::text[], %s::text[]) "

@@ -126,7 +126,7 @@ def test_new_runs_are_told_and_move_nothing(browser: Any, make_user: MakeUser) -
 
 def test_a_list_by_keyboard(browser: Any, make_user: MakeUser) -> None:
     """Keys search, move, open and explain themselves; switched off they do nothing."""
-    runs = [make_run(key=f"order-{number}") for number in range(3)]
+    runs = sorted((make_run(key=f"order-{number}") for number in range(3)), key=lambda run: run.pk)
     page = browser.open(reverse(LIST), user=make_user())
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "searchbar"

@@ -399,6 +399,24 @@ def test_claim_and_pause_at_once(flow: Any, store: Any, configure: Any, calls: l
     assert (list_statuses(), calls) == (["paused"], [])
 
 
+def test_of_two_who_pause_one_does(flow: Any) -> None:
+    """Of several operators at the same moment one pauses the workflow and one resumes it; the others are told."""
+
+    def attempt(operation: Callable[..., Any]) -> Callable[[], str]:
+        def act() -> str:
+            try:
+                operation("flow", actor="me")
+            except WorkflowRefused:
+                return "refused"
+            return "acted"
+
+        return act
+
+    for operation in (pause_workflow, resume_workflow):
+        assert sorted(run_together([attempt(operation)] * 4)) == ["acted"] + ["refused"] * 3
+    assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == ["pause", "resume"]
+
+
 def test_pausing_and_resuming_under_load_loses_nothing(flow: Any, configure: Any, calls: list[Any]) -> None:
     """While runs start and are executed, any sequence of pauses leaves no run behind and no step done twice."""
     configure(DISPATCHER=QUIET)

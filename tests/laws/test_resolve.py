@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from durable_django import Cancel, EventWait, SignalWait, send_event, send_signal
+from durable_django import Cancel, EventWait, SignalWait, send_event, send_signal, step, workflow
 from durable_django.clock import read_now
 from durable_django.contrib.encryption import EncryptionHook
+from durable_django.engine.execute import execute_run
 from durable_django.engine.operations import cancel_run, extend_wait, resolve_wait, time_out_wait
 from durable_django.exceptions import (
     DurableError,
@@ -26,6 +27,7 @@ from durable_django.exceptions import (
 from durable_django.ids import new_id
 from durable_django.models import AuditEntry, Run, Step, Wait, WaitKey
 from durable_django.store.base import EventRow
+from durable_django.store.claim import claim_runs
 from durable_django.store.event import insert_events
 from durable_django.testing import advance, drain
 from tests.quiet import QUIET
@@ -271,6 +273,7 @@ def test_an_overdue_wait_can_be_resolved(asking: Any, configure: Any) -> None:
 
 def test_a_cancel_rule_is_no_wait_of_a_step(declare: Any) -> None:
     """The rule that cancels a run cannot be resolved."""
+
     @declare(cancel_on=[Cancel(event="app/stop")])
     def flow(ctx: Any) -> Any:
         yield ctx.step.sleep("nap", "1h")
@@ -279,6 +282,37 @@ def test_a_cancel_rule_is_no_wait_of_a_step(declare: Any) -> None:
     with pytest.raises(WaitRefused, match="cancel rule"):
         resolve_wait(get_wait(run, kind="cancel").id, {}, actor="me")
     assert run.status == "waiting"
+
+
+@step
+def work_elsewhere(name: str) -> str:
+    return name
+
+
+def test_a_step_on_another_worker_has_no_time(kind: str, store: Any, configure: Any) -> None:
+    """The wait for a step that another worker carries out can be answered, not timed out: it would run twice."""
+    configure(DISPATCHER=QUIET)
+
+    def make(ctx: Any) -> Any:
+        return ctx.group.parallel([lambda: work_elsewhere("a")], where="workers")
+
+    if kind == "def":
+        wide = workflow(id="wide")(lambda ctx: list(make(ctx)))
+    else:
+
+        @workflow(id="wide")
+        async def wide(ctx: Any) -> Any:
+            return list(await make(ctx))
+
+    run = wide.start()
+    [claimed] = claim_runs(store.alias, owner="me", lease=30, queue="durable")
+    execute_run(store.alias, claimed)
+    for act in (time_out_wait, lambda id, **who: extend_wait(id, datetime(2099, 1, 1, tzinfo=UTC), **who)):
+        with pytest.raises(WaitRefused, match="another worker"):
+            act(get_wait(run).id, actor="me")
+    resolve_wait(get_wait(run).id, "by hand", actor="me")
+    drain()
+    assert run.result(0) == ["by hand"]
 
 
 def attempt(act: Any, *args: Any, **kwargs: Any) -> Any:
@@ -308,9 +342,7 @@ def test_of_many_ends_at_once_one_counts(asking: Any, configure: Any, rival: str
             "time out": attempt(time_out_wait, wait.id, actor="rival"),
             "cancel": attempt(cancel_run, run.id, actor="rival"),
         }
-        mine, other = run_together(
-            [attempt(resolve_wait, wait.id, {"by": "me"}, actor="me"), rivals[rival]]
-        )
+        mine, other = run_together([attempt(resolve_wait, wait.id, {"by": "me"}, actor="me"), rivals[rival]])
         drain()
         wait.refresh_from_db()
         if rival == "cancel":

@@ -226,6 +226,26 @@ def test_a_supplied_result_passes_the_hooks(failing: Any, configure: Any) -> Non
     assert "geheim" not in (Step.objects.get(name="work").output or "")
 
 
+def test_the_result_of_a_child_that_failed_is_supplied(declare: Any) -> None:
+    """A run that failed since the run that it had invoked failed goes on with the operator's result."""
+
+    @declare(id="child", retries=0)
+    def child(ctx: Any) -> Any:
+        if True:
+            raise ValueError("no")
+        yield
+
+    @declare(id="parent")
+    def parent(ctx: Any) -> Any:
+        return (yield ctx.step.invoke("call", function=child))
+
+    run = parent.start()
+    assert run.status == "failed"
+    supply_step(run.id, "call", 0, "by hand", actor="me")
+    assert run.result(0) == "by hand"
+    assert Run.objects.filter(workflow="child").count() == 1
+
+
 def test_the_answer_of_a_model_is_supplied(declare: Any) -> None:
     """For a wrapped call the value is what the call returns, not the memo around it."""
 

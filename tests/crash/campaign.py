@@ -16,19 +16,23 @@ import shutil
 import socket
 import sqlite3
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
 from django.db import connections
 
+from durable_django.conf import settings
 from durable_django.define.registry import registry
 from durable_django.engine.expressions import compile_expression
 from tests import databases
-from tests.crash import world
+from tests.crash import broker, world
+from tests.crash.faults import KINDS, Faults
 from tests.crash.judge import judge
 from tests.crash.play import play, take_over
 from tests.crash.points import Points, watch_database
@@ -44,6 +48,7 @@ class Campaign:
         self.folder = folder
         self.every = every
         self.deaths = 0
+        self.faults = 0
         self.points: dict[str, int] = {}
         self.wrong: list[str] = []
         self._name = connections["default"].settings_dict["NAME"]
@@ -87,18 +92,89 @@ class Campaign:
             return self._fail(where)
         return json.loads((world.folder / "told").read_text())
 
+    def strike(self, scene: Scene, kind: str, known: set[str], seeds: Sequence[int], share: float) -> int:
+        """Let each kind of statement that is not ``known`` fail, and some at random.
+
+        Each fails after it took effect and in one other way, with ``every`` in all ways.
+
+        Returns how many plays there were.
+        """
+        world.folder = self.folder / "world"
+        state = registry.snapshot()
+        scene.declare(kind)
+        try:
+            base = self._strike(scene, kind, Faults(""))
+            if base is None:
+                return 0
+            _import_all(world.folder / "modules")
+            plans = [
+                Faults(fault, at=number)
+                for number, shape in enumerate(base["shapes"], start=1)
+                if shape not in known and not known.add(shape)  # type: ignore[func-returns-value]
+                for fault in KINDS[self._vendor]
+            ]
+            plans += [
+                Faults(fault, share=share, seed=seed) for fault in KINDS[self._vendor] for seed in seeds
+            ]
+            for plan in plans:
+                self._strike(scene, kind, plan, base)
+            return len(plans)
+        finally:
+            registry.restore(state)
+
+    def _plan(
+        self, shapes: Sequence[str], known: set[str], seeds: Sequence[int], share: float
+    ) -> list[Faults]:
+        ways, plans = KINDS[self._vendor], []
+        for number, shape in enumerate(shapes, start=1):
+            if shape in known:
+                continue
+            known.add(shape)
+            chosen = ways if self.every else dict.fromkeys((ways[0], ways[len(known) % len(ways)]))
+            plans += [Faults(way, at=number) for way in chosen]
+        for seed in seeds:
+            chosen = ways if self.every else [ways[seed % len(ways)]]
+            plans += [Faults(way, share=share, seed=seed) for way in chosen]
+        return plans
+
+    def _strike(self, scene: Scene, kind: str, faults: Faults, base: Any = None) -> Any:
+        self._reset()
+        if _fork(lambda: self._suffer(scene, faults, base)):
+            return self._fail(f"{scene.name} ({kind}, {self._vendor}), {faults}, {world.read('shape')}")
+        told = json.loads((world.folder / "told").read_text())
+        self.faults += told["faults"]
+        return told
+
+    def _suffer(self, scene: Scene, faults: Faults, base: Any) -> None:
+        self._begin()
+        world.patient = True
+        faults.watch()
+        play(scene)
+        world.note("shape", faults.shapes[faults.at - 1] if faults.at else "")
+        made, shapes = faults.made, list(faults.shapes)
+        faults.end()
+        judge(scene, base, faults=made)
+        told = json.loads((world.folder / "told").read_text())
+        (world.folder / "told").write_text(json.dumps({**told, "shapes": shapes, "faults": made}))
+        (world.folder / "modules").write_text(json.dumps(sorted(sys.modules)))
+
     def _fail(self, where: str) -> None:
         path = world.folder / "failure"
         self.wrong.append(f"{where}\n{path.read_text() if path.exists() else ''}")
 
     def _first(self, scene: Scene, number: int) -> None:
-        if self._vendor == "postgresql":
-            self._empty()
+        self._begin()
         points = world.points = Points(number, every=self.every)
         points.on_death = lambda what: world.note("last", what[:200])
         watch_database(points)
         play(scene)
         (world.folder / "modules").write_text(json.dumps(sorted(sys.modules)))
+
+    def _begin(self) -> None:
+        if self._vendor == "postgresql":
+            self._empty()
+        if settings.DISPATCHER == broker.NAME:
+            broker.clear()
 
     def _empty(self) -> None:
         databases.empty("default")
@@ -155,6 +231,13 @@ def _fork(act: Callable[[], None]) -> int:
         os._exit(code)
 
 
+def migrate() -> None:
+    """Make the tables, in a process of its own."""
+    world.folder = Path(tempfile.gettempdir())
+    if _fork(lambda: call_command("migrate", verbosity=0, run_syncdb=True, skip_checks=True)):
+        raise SystemExit("the tables could not be made")
+
+
 @contextmanager
 def serving() -> Iterator[None]:
     """Serve ``pong`` to every request, from a process of its own, as ``world.server``."""
@@ -190,14 +273,26 @@ def _serve(listener: socket.socket, parent: int) -> None:
 
 
 def fight(
-    folder: Path, chosen: list[tuple[Scene, str]], *, every: bool = False, say: Callable[[str], None] = print
+    folder: Path,
+    chosen: list[tuple[Scene, str]],
+    *,
+    every: bool = False,
+    seeds: Sequence[int] | None = None,
+    share: float = 0.01,
+    say: Callable[[str], None] = print,
 ) -> Campaign:
-    """Run the campaign over scenes, and say for each how many points it has."""
+    """Run the campaign over scenes, of deaths or, with ``seeds``, of faults; say how many each saw."""
+    known: set[str] = set()
     campaign = Campaign(folder, every=every)
     with serving():
         for scene, kind in chosen:
             began = time.monotonic()
-            count = campaign.points[f"{scene.name} ({kind})"] = campaign.run(scene, kind)
-            say(f"{scene.name} ({kind}): {count} points, {time.monotonic() - began:.1f} s")
+            count = (
+                campaign.run(scene, kind)
+                if seeds is None
+                else campaign.strike(scene, kind, known, seeds, share)
+            )
+            campaign.points[f"{scene.name} ({kind})"] = count
+            say(f"{scene.name} ({kind}): {count} plays, {time.monotonic() - began:.1f} s")
             sys.stdout.flush()
     return campaign

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError
 
 from durable_django.engine.sweep import sweep
 from durable_django.exceptions import OperationRefused, SignalNotAwaited
 from durable_django.models import Event, Run
+from durable_django.store.connections import refresh_connections
 from tests.crash import world
 from tests.crash.post import deliver
 from tests.crash.scene import Deed, Scene
 
+Value = TypeVar("Value")
+TRIES = 20
+"""How often a client sends what was not answered."""
 SECONDS = 61
 """Longer than a lease: whatever a killed process held is taken over."""
 ROUNDS = 12
@@ -25,35 +31,56 @@ def play(scene: Scene) -> None:
         if number >= done:
             do(deed)
             world.note("done", number)
-            work("2s")
+            work(SECONDS * 1000 if world.patient else "2s")
     finish()
 
 
 def do(deed: Deed) -> None:
     """Do a deed as a client that does not know whether it was done before: again."""
-    try:
-        deed()
-    except (OperationRefused, SignalNotAwaited):
-        if not world.read("died"):
-            raise
+    for _ in range(TRIES):
+        try:
+            deed()
+            return
+        except (OperationRefused, SignalNotAwaited):
+            if not world.read("died"):
+                raise
+            return
+        except (OperationalError, InterfaceError):
+            world.note("died")  # the client does not know what became of it, as after a death
+            refresh_connections()
+    raise AssertionError("the client gave up")
 
 
 def work(pause: Any) -> None:
     """Deliver what is posted, let time pass, and let the tick find the rest."""
-    deliver()
+    survive(deliver)
     world.travel(pause)
     while True:
-        swept = sweep("default")
-        if not deliver() and not (swept.routed or swept.fired or swept.timed_out):
+        swept = survive(lambda: sweep("default"))
+        if not survive(deliver) and not (swept and (swept.routed or swept.fired or swept.timed_out)):
             return
+
+
+def survive(act: Callable[[], Value]) -> Value | None:
+    """Do what a worker's loop does, which goes on whatever happens to it."""
+    try:
+        return act()
+    except (OperationalError, InterfaceError):
+        refresh_connections()
+        return None
 
 
 def finish() -> None:
     """Let time pass until every run has ended."""
     for number in range(ROUNDS):
-        if not Run.objects.live().exists() and not Event.objects.unrouted().exists():
+        if survive(is_at_rest):
             return
         work(SECONDS * 1000 * 2**number)
+
+
+def is_at_rest() -> bool:
+    """Tell whether nothing is left to be done."""
+    return not Run.objects.live().exists() and not Event.objects.unrouted().exists()
 
 
 def take_over(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from uuid import UUID
 
 from durable_django.conf import settings
 from durable_django.engine.errand import count_errands
@@ -26,15 +27,20 @@ class Post:
             _box.append(each)
 
 
+def take() -> UUID | None:
+    """Return the run of the next message."""
+    return _box.popleft().run_id if _box else None
+
+
 def deliver() -> int:
     """Do what a worker does with each message, until there is none; return how many there were."""
+    from tests.crash import broker
+
+    receive = broker.take if settings.DISPATCHER == broker.NAME else take
     done = 0
-    while _box:
+    while (run_id := receive()) is not None:
         done += 1
-        nudge = _box.popleft()
-        for claimed in claim_runs(
-            "default", owner=get_owner(), lease=settings.LEASE_SECONDS, ids=[nudge.run_id]
-        ):
+        for claimed in claim_runs("default", owner=get_owner(), lease=settings.LEASE_SECONDS, ids=[run_id]):
             execute_run("default", claimed, lend=True)
         while count_errands("default"):
             time.sleep(0.001)

@@ -15,6 +15,8 @@ from tests.crash.points import Points
 
 points = Points(0)
 folder = Path()
+patient = False
+"""Whether each deed waits until what the one before it began has recovered from a fault."""
 server = ""
 """The address of a web server that answers with the number of the requests it got."""
 

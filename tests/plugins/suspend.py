@@ -6,7 +6,6 @@ is interrupted at every chance. Tests that count slices or statements do not fit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ class Suspensions:
 
 
 @pytest.fixture
-def suspended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Suspensions]:
+def suspended(monkeypatch: pytest.MonkeyPatch) -> Suspensions:
     """Let every slice end after its first new step; the run is queued and announced again at once."""
     suspensions = Suspensions()
     confirm, release, park = Slice.confirm, conclude._release, conclude._park
@@ -55,7 +54,7 @@ def suspended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Suspensions]:
     monkeypatch.setattr(conclude, "_park", park_and_announce)
     monkeypatch.setattr(Slice, "confirm", stop)
     monkeypatch.setattr(conclude, "_release", announce)
-    yield suspensions
+    return suspensions
 
 
 @pytest.fixture(autouse=True)

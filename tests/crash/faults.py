@@ -1,0 +1,103 @@
+"""Faults of the store: statements that fail, before or after they took effect, while the process lives on."""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from tests.crash.points import is_frame
+
+KINDS = {
+    "postgresql": ("lost-after", "lost-before", "killed", "deadlock", "serialization"),
+    "sqlite": ("locked",),
+}
+"""Connection lost before or after the statement took effect; session ended by an operator; refused by the server."""
+_CODES = {"deadlock": "40P01", "serialization": "40001"}
+
+
+class Faults:
+    """Lets statements of this process fail: the one with a number, or a share of all.
+
+    Args:
+        kind: how they fail; empty: not at all.
+        at: the number of the statement; 0 for none.
+        share: the probability of each to fail.
+        seed: of the choice.
+    """
+
+    def __init__(self, kind: str, *, at: int = 0, share: float = 0.0, seed: int = 0) -> None:
+        self.kind = kind
+        self.shapes: list[str] = []
+        self.made = 0
+        self.at = at
+        self._share = share
+        self._seed = seed
+        self._random = random.Random(seed)
+        self._undo: Any = None
+
+    def strikes(self, sql: str) -> bool:
+        """Count a statement, and tell whether it is to fail."""
+        self.shapes.append(shape(sql))
+        chosen = len(self.shapes) == self.at or self._random.random() < self._share
+        self.made += chosen
+        return chosen
+
+    def watch(self) -> None:
+        """Stand between this process and its connections; only for processes that end soon."""
+        run_one, commit, faults = CursorWrapper._execute, BaseDatabaseWrapper._commit, self
+
+        def _execute(cursor: Any, sql: str, *args: Any) -> Any:
+            # SQLite waits for its lock when a transaction begins, and nowhere else.
+            fit = sql.startswith("BEGIN") if cursor.db.vendor == "sqlite" else not is_frame(sql)
+            if fit and faults.strikes(sql):
+                return faults._fail(cursor.db, lambda: run_one(cursor, sql, *args))
+            return run_one(cursor, sql, *args)
+
+        def _commit(connection: Any) -> Any:
+            if connection.vendor == "postgresql" and faults.strikes("COMMIT"):
+                return faults._fail(connection, lambda: commit(connection))
+            return commit(connection)
+
+        CursorWrapper._execute = _execute
+        BaseDatabaseWrapper._commit = _commit
+        self._undo = (run_one, commit)
+
+    def end(self) -> None:
+        """Step aside."""
+        CursorWrapper._execute, BaseDatabaseWrapper._commit = self._undo
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at}, {self._share:g} of all, seed {self._seed}"
+
+    def _fail(self, connection: Any, act: Any) -> Any:
+        if self.kind == "killed":
+            pid = connection.connection.info.backend_pid
+            with psycopg.connect(_address(connection), autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            return act()
+        if self.kind == "lost-after":
+            act()
+        with connection.wrap_database_errors:
+            if self.kind == "locked":
+                raise sqlite3.OperationalError("database is locked")
+            if self.kind in _CODES:
+                raise psycopg.errors.lookup(_CODES[self.kind])("injected")
+            connection.connection.close()
+            raise psycopg.OperationalError("the connection is lost: injected")
+
+
+def shape(sql: str) -> str:
+    """Return what kind of statement it is, without its values."""
+    return re.sub(r"[-\d.]+|(%s(, )?)+|(\(\?\)(, )?)+", "?", sql)
+
+
+def _address(connection: Any) -> str:
+    from tests.databases import make_url
+
+    return make_url(connection.alias)

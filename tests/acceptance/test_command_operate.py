@@ -213,3 +213,15 @@ def test_workflows_without_code_are_listed(flow: Any, registry: Any) -> None:
     assert (listed["id"], listed["declared"], listed["paused"]) == ("flow", False, True)
     run_durable("resume", "flow")
     assert "no code here" in run_durable("workflows").out
+
+
+def test_a_dry_run_of_an_event(flow: Any, asking: RunHandle, wait: str) -> None:
+    """``send --dry-run`` tells what the event would start and end, and why not more; nothing is sent."""
+    said = run_durable("send", "app/answer", "{}", "--dry-run")
+    assert "It would start no run, end 1 waits and cancel 0 runs." in said.out
+    assert f"ends wait {wait} of step 'ask' in flow {asking.id}" in said.out
+    assert "[no_workflow]" in said.out
+    told = run_durable("send", "app/flow", '{"n": 1}', "--dry-run", "--json").data
+    assert (told["starts"], told["ends"], told["dry_run"]) == (["flow"], [], True)
+    assert (Run.objects.count(), asking.status, count_actions()) == (1, "waiting", 0)
+    assert "one event" in run_durable("send", "--file", "x", "--dry-run", fails=True).error

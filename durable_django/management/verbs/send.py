@@ -20,7 +20,9 @@ from ...models import Run
 from ..actor import write_audit
 from ..console import Console
 from ..event_lines import Given, iterate_events
+from ..forecast import tell_forecast
 from ..payload import read_object
+from ..rehearse import add_dry_run
 from ..send_lines import check_lines, send_lines
 
 HELP = "send an event, or a file of them"
@@ -41,15 +43,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--skip-sent", action="store_true", help="leave out events whose id is stored already"
     )
+    add_dry_run(parser)
 
 
 def handle(console: Console, options: dict[str, Any]) -> None:
     """Send the events and say what they started."""
     source = _find_source(options)
+    if source is not None and options["dry_run"]:
+        raise CommandError("--dry-run goes with the name of one event.", returncode=2)
     if source is None:
-        _send_few(
-            console, [{"name": options["name"], "data": read_object(options["payload"]), **_extras(options)}]
-        )
+        event = {"name": options["name"], "data": read_object(options["payload"]), **_extras(options)}
+        if options["dry_run"]:
+            tell_forecast(console, event)
+            return
+        _send_few(console, [event])
         return
     given = _skip(iterate_events(source), options["from_line"])
     first = list(islice(given, FEW + 1))

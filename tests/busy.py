@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable_django import Cancel, Cron, EventTrigger, RunHandle, StepError, send_event, workflow
+from durable_django import Cancel, Cron, EventTrigger, StepError, send_event, workflow
 from durable_django.define.waits import EventWait
-from durable_django.engine.operations import cancel_run, retry_run
+from durable_django.engine.operations import cancel_run, pause_workflow, resolve_wait, retry_run
+from durable_django.models import Wait
 from durable_django.testing import advance
 
 
@@ -75,7 +76,7 @@ def _mourn(ctx: Any) -> Any:
     return ctx.step.run("mourn", str)
 
 
-def fill() -> dict[str, RunHandle | None]:
+def fill() -> dict[str, Any]:
     """Bring the database into all states; what is left waits for days. Returns the workflows."""
     declared = declare()
     advance("1d")  # the schedule is seen, and fires
@@ -100,6 +101,9 @@ def fill() -> dict[str, RunHandle | None]:
     advance("40s")
     retry_run(failing.id, actor="me")
     cancel_run(declared["waiter"].start({"n": 99}).id, actor="me", reason="enough")
+    resolve_wait(Wait.objects.filter(name="paid", status="open").last().pk, {"data": {"n": 2}}, actor="me")
+    pause_workflow("daily", actor="me")
+    declared["daily"].start({})
     advance("10s")
     advance("10s")
     return declared

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from durable_django import Cancel, workflow
-from durable_django.engine.operations import cancel_run, rerun, retry_run
-from durable_django.models import Run
+from durable_django.engine.operations import (
+    cancel_run,
+    pause_workflow,
+    rerun,
+    resolve_wait,
+    resume_workflow,
+    retry_run,
+)
+from durable_django.models import Run, Wait
 from tests.bodies import make
 from tests.crash import world
 from tests.crash.deeds import find, send, wait
@@ -53,6 +60,39 @@ def cancel(kind: str) -> None:
     @lambda body: make(kind, body)
     def tree(ctx: Any) -> Any:
         return (yield ctx.step.invoke_by_id("ask", function_id="leaf"))
+
+
+def pause() -> None:
+    pause_workflow("shop", actor="me", running="stop")
+
+
+def resume() -> None:
+    resume_workflow("shop", actor="me")
+
+
+def resolve() -> None:
+    """Resolve the wait, unless that was done."""
+    wait = Wait.objects.filter(run__workflow="shop", status="open").order_by("id").first()
+    if wait is not None:
+        resolve_wait(wait.pk, "by hand", actor="me")
+
+
+@add(
+    "operators",
+    send("crash/shop", n=1),
+    pause,
+    send("crash/shop", n=2),
+    resume,
+    resolve,
+    resolve,
+    expected=[["shop", "completed", '"a"']] * 2,
+)
+def operators(kind: str) -> None:
+    @workflow(id="shop", trigger="crash/shop")
+    @lambda body: make(kind, body)
+    def shop(ctx: Any) -> Any:
+        yield ctx.step.wait_for_signal("word", signal=f"word-{ctx.event.data['n']}", timeout="30d")
+        return (yield ctx.step.run("a", effect, "a"))
 
 
 def mend_and_retry() -> None:

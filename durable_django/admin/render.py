@@ -133,6 +133,11 @@ def show_link(site: AdminSite, model: type[Model], key: Any, label: Any = None) 
     return format_html('<a href="{}">{}</a>', url, text) if url else str(text)
 
 
+def shorten(key: Any) -> SafeString:
+    """Return the end of an id, which tells rows of one moment apart."""
+    return format_html('<code class="dd-nowrap" title="{}">…{}</code>', key, str(key)[-8:])
+
+
 def show_short(site: AdminSite, key: Any, workflow: str) -> str:
     """Return a link to a run by its workflow and the end of its id, which tells runs of one moment apart."""
     label = format_html('<span class="dd-nowrap">{} <code>…{}</code></span>', workflow, str(key)[-8:])

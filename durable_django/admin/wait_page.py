@@ -20,7 +20,7 @@ from ..exceptions import DurableError
 from ..models import Event, Run, Step, Wait, WaitStatus
 from .pages import build_trail, check_view, show_gone, show_page
 from .permits import may_do, may_see_payloads, may_view
-from .render import find_page, show_json, show_link, show_list, show_short, show_state, show_time
+from .render import find_page, shorten, show_json, show_link, show_list, show_short, show_state, show_time
 from .wait_words import KINDS, name_wait, say_left, say_timeout, show_wait_state
 
 TEMPLATE: Final = "durable_django/admin/wait.html"
@@ -132,7 +132,7 @@ def _list_misses(page: ModelAdmin[Any], using: str, wait: Wait) -> list[dict[str
 
 def _show_miss(page: ModelAdmin[Any], miss: NearMiss) -> dict[str, Any]:
     return {
-        "link": show_link(page.admin_site, Event, miss.event_id, f"…{str(miss.event_id)[-8:]}"),
+        "link": show_link(page.admin_site, Event, miss.event_id, shorten(miss.event_id)),
         "received": show_time(miss.received_at),
         "why": show_list(map(say_unmet, miss.unmet)) if miss.unmet else miss.detail,
     }

@@ -20,7 +20,9 @@ BUDGET = 9
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 REGION = ".dd"
 PICTURES = os.environ.get("DURABLE_TEST_PICTURES", "")
-"""A folder that the pages are drawn into; `docs/images` for those in the documents."""
+"""A folder that the pages are drawn into; "docs" draws those of the documents where they belong."""
+DOCUMENTS = Path(__file__).parents[2] / "docs" / "images"
+DOCUMENTED = {"run", "run-rerun-from", "wait", "event", "event-send"}
 
 
 def check_axe(page: Any, faults: list[str]) -> None:
@@ -44,9 +46,9 @@ def check_width(page: Any, faults: list[str]) -> None:
 
 def draw(page: Any, name: str) -> None:
     """Draw the page, if pictures are asked for."""
-    if not PICTURES:
+    if not PICTURES or (PICTURES == "docs" and name not in DOCUMENTED):
         return
-    folder = Path(PICTURES)
+    folder = DOCUMENTS if PICTURES == "docs" else Path(PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
     test = re.sub(r"\W+", "-", os.environ.get("PYTEST_CURRENT_TEST", "").split("::")[-1].split(" ")[0])
     file = f"{name}.png" if name else f"{test}-{len(list(folder.glob(f'{test}-*')))}.png"

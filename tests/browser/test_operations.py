@@ -314,7 +314,7 @@ def test_send_an_event(browser: Any, make_user: MakeUser, asking: Any, script: b
     page.get_by_text("The same elsewhere").click()
     if script:
         assert "manage.py durable send boss/decided" in page.locator("#preview").inner_text()
-    browser.check(page)
+    browser.check(page, "event-send" if script else "")
     assert Event.objects.count() == before
     page.get_by_role("button", name="Send the event").click()
     assert "The event was sent:" in told(page)
@@ -509,9 +509,15 @@ def test_why_a_run_is_stuck(browser: Any, make_user: MakeUser, script: bool) -> 
     event = Event.objects.create(name="a/b", ts=1, routed_at=timezone.now())
     soon, late = timezone.now() + timedelta(seconds=5), timezone.now() - timedelta(minutes=5)
     causes = {
-        "no_code": ({"status": "waiting", "waits_for": "code", "wake_at": soon}, "Deploy a version that has it"),
+        "no_code": (
+            {"status": "waiting", "waits_for": "code", "wake_at": soon},
+            "Deploy a version that has it",
+        ),
         "delayed": ({"status": "waiting", "waits_for": "start", "wake_at": soon}, "It starts at"),
-        "dead_worker": ({"status": "running", "owner": "gone/1", "wake_at": soon}, "Another worker takes the run"),
+        "dead_worker": (
+            {"status": "running", "owner": "gone/1", "wake_at": soon},
+            "Another worker takes the run",
+        ),
         "no_tick": ({"status": "waiting", "waits_for": "event", "wake_at": late}, "manage.py durable tick"),
     }
     page = browser.open(reverse("admin:index"), user=make_user(), script=script)

@@ -79,23 +79,21 @@ def draw_bars(
     count = max(len(labels), 1)
     totals = [sum(each.values[place] or 0 for each in series) for place in range(len(labels))]
     top = find_top(max(totals, default=0))
-    step, bars = WIDTH / count, []
-    for place in range(len(labels)):
-        foot = HEIGHT
-        for each in series:
-            height = (each.values[place] or 0) / top * (HEIGHT - TOP)
-            if height:
-                foot -= height
-                bars.append(
-                    {
-                        "code": each.code,
-                        "x": round(place * step + step * 0.1, 1),
-                        "width": round(step * 0.8, 1),
-                        "y": round(foot, 1),
-                        "height": round(height, 1),
-                    }
-                )
+    step, feet = WIDTH / count, [HEIGHT] * len(labels)
+    bars = [{"code": each.code, "d": _stack(each.values, feet, step, top)} for each in series]
     return _finish(title, code, series, labels, below, say, top, bars=bars)
+
+
+def _stack(values: Sequence[float | None], feet: list[float], step: float, top: float) -> str:
+    """Return the path of the columns of a series, each on its foot, and raise the feet."""
+    parts = []
+    for place, value in enumerate(values):
+        height = (value or 0) / top * (HEIGHT - TOP)
+        if height:
+            feet[place] -= height
+            x, width = place * step + step * 0.1, step * 0.8
+            parts.append(f"M{x:.1f} {feet[place]:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z")
+    return "".join(parts)
 
 
 def draw_lines(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..clock import read_time
 from ..engine.histogram import find_percentile
-from ..engine.rollup_rows import read_figures, sum_up
+from ..engine.rollup_rows import read_figures, read_mapping, sum_up
 from ..models import Rollup
 
 
@@ -102,7 +101,7 @@ def list_errors(rows: Iterable[Rollup], most: int = 8) -> list[dict[str, Any]]:
     counts: dict[str, int] = {}
     seen: dict[str, datetime] = {}
     for row in rows:
-        for line, count in json.loads(row.errors).items():
+        for line, count in read_mapping(row.errors).items():
             counts[line] = counts.get(line, 0) + count
             seen[line] = read_time(row.at)
     best = sorted(counts, key=lambda line: (-counts[line], line))[:most]

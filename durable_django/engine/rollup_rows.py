@@ -69,7 +69,12 @@ def build_row(workflow: str, span: int, at: datetime, told: dict[str, Any]) -> R
 def read_figures(row: Rollup) -> dict[str, Any]:
     """Return a row's figures."""
     told: dict[str, Any] = {name: getattr(row, name) for name in (*COUNTERS, *GAUGES)}
-    return told | {name: json.loads(getattr(row, name)) for name in MAPPINGS}
+    return told | {name: read_mapping(getattr(row, name)) for name in MAPPINGS}
+
+
+def read_mapping(text: str) -> dict[str, int]:
+    """Return a stored histogram, or errors with their counts; most rows have none."""
+    return {} if text == "{}" else dict(json.loads(text))
 
 
 def sum_up(figures: Iterable[dict[str, Any]]) -> dict[str, Any]:

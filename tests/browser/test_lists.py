@@ -272,7 +272,7 @@ def test_forced_colours_keep_the_charts(browser: Any, make_user: MakeUser, store
     make_run(status="failed", started_at=timezone.now(), ended_at=timezone.now() - timedelta(minutes=2))
     roll_up(store.alias, timezone.now())
     page = browser.open(reverse("admin:durable_django_overview"), user=make_user(), forced_colors="active")
-    fill = page.locator(".dd-plot rect").first.evaluate("each => getComputedStyle(each).fill")
+    fill = page.locator(".dd-plot .dd-column").first.evaluate("each => getComputedStyle(each).fill")
     assert fill not in ("none", "rgba(0, 0, 0, 0)")
     browser.check(page)
     assert Run.objects.count() == 1

@@ -6,11 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connections, transaction
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import PathConverter
 
 from . import bulk, cancellations, events, health, runs, signals, waits, webhooks, workflows
 from .base import ApiView
 from .ingest import IngestView
+
+
+class _AnyText(PathConverter):
+    """Django's ``path`` stops at a line break, and so would answer with its own page instead of our 404."""
+
+    regex = r"[\s\S]+"
+
+
+register_converter(_AnyText, "durable_any")
 
 
 def _view(view: type[ApiView]) -> Callable[..., Any]:
@@ -53,8 +63,8 @@ urlpatterns = [
     _v1("bulk/<str:number>/continue", bulk.ContinueView, "bulk-continue"),
     _v1("signals", signals.SignalsView, "signals"),
     _v1("workflows", workflows.WorkflowsView, "workflows"),
-    _v1("workflows/<path:workflow_id>/invoke", workflows.InvokeView, "workflow-invoke"),
-    _v1("workflows/<path:workflow_id>/pause", workflows.PauseView, "workflow-pause"),
-    _v1("workflows/<path:workflow_id>/resume", workflows.ResumeView, "workflow-resume"),
+    _v1("workflows/<durable_any:workflow_id>/invoke", workflows.InvokeView, "workflow-invoke"),
+    _v1("workflows/<durable_any:workflow_id>/pause", workflows.PauseView, "workflow-pause"),
+    _v1("workflows/<durable_any:workflow_id>/resume", workflows.ResumeView, "workflow-resume"),
     _v1("health", health.HealthView, "health"),
 ]

@@ -353,3 +353,10 @@ def test_revoked_keys_stay_listed(store: Store) -> None:
     made = create_key("web", actor="test")
     revoke_key("web", actor="test")
     assert AccessKey.objects.get(id=made.key.id).revoked_at is not None
+
+
+def test_no_id_of_a_workflow_leaves_the_api(api: Api) -> None:
+    """An id with slashes or line breaks in it is one that is not known, answered as JSON."""
+    for id in ("a/b", "a%0Ab", "a%0D%0A/c%E2%80%A8d"):
+        answer = api("post", f"workflows/{id}/invoke")
+        assert (answer.status_code, answer.json()["code"]) == (404, "workflow_unknown")

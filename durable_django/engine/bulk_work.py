@@ -119,11 +119,11 @@ def _carry_on(using: str, held: _Held, is_over: IsOver) -> int:
     try:
         with acting_for(held.id):
             while keys := _read_page(using, held):
-                for key in keys:
+                for key, alone in keys:
                     if is_over():
                         _change(using, held, owner="", lease_until=None)
                         return seen
-                    _pass(using, held, key)
+                    _pass(using, held, key, alone)
                     seen += 1
         _change(using, held, state=BulkState.FINISHED, owner="", lease_until=None, ended_at=Now())
     except _Lost:
@@ -131,11 +131,15 @@ def _carry_on(using: str, held: _Held, is_over: IsOver) -> int:
     return seen
 
 
-def _read_page(using: str, held: _Held) -> list[Any]:
+def _read_page(using: str, held: _Held) -> list[tuple[Any, bool]]:
+    """Return the next keys, each with whether its row is the only one that must be locked."""
     rows = select_rows(using, held.action, held.row.filter, held.row.cutoff)
     if held.cursor:
         rows = rows.filter(pk__gt=held.cursor)
-    return list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    rows = rows.order_by("pk")
+    if held.action.model is Wait or held.name == "retry":
+        return [(key, False) for key in rows.values_list("pk", flat=True)[:BATCH]]
+    return [(key, parent is None) for key, parent in rows.values_list("pk", "parent_id")[:BATCH]]
 
 
 def _change(using: str, held: _Held, **changes: Any) -> None:
@@ -144,9 +148,9 @@ def _change(using: str, held: _Held, **changes: Any) -> None:
         raise _Lost
 
 
-def _pass(using: str, held: _Held, key: Any) -> None:
+def _pass(using: str, held: _Held, key: Any, alone: bool) -> None:
     try:
-        _act(using, held, key)
+        _act(using, held, key, alone)
     except (_Lost, OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -157,29 +161,31 @@ def _pass(using: str, held: _Held, key: Any) -> None:
 
 
 @repeatable
-def _act(using: str, held: _Held, key: Any) -> None:
+def _act(using: str, held: _Held, key: Any, alone: bool) -> None:
     with transaction.atomic(using=using):
         outcome = SKIPPED
-        if _lock(using, held, key):
+        if _lock(using, held, key, alone):
             outcome = _call(using, held, key)
         _move_past(using, held, key, outcome)
 
 
-def _lock(using: str, held: _Held, key: Any) -> bool:
+def _lock(using: str, held: _Held, key: Any, alone: bool) -> bool:
     """Lock the run, and tell whether the row is still one that the filter chooses."""
+    rows = select_rows(using, held.action, held.row.filter, held.row.cutoff).filter(pk=key)
+    if alone:
+        return bool(list(rows.select_for_update().values_list("pk")))
     run_id = key
     if held.action.model is Wait:
         run_id = Wait.objects.using(using).filter(pk=key).values_list("run_id", flat=True).first()
     if run_id is None or lock_run(using, run_id, children=held.name == "retry") is None:
         return False
-    rows = select_rows(using, held.action, held.row.filter, held.row.cutoff)
-    return rows.filter(pk=key).exists()
+    return rows.exists()
 
 
 def _call(using: str, held: _Held, key: Any) -> str:
     try:
-        with transaction.atomic(using=using):
-            held.action.call(key, actor=held.row.actor, reason=held.row.reason, using=using, **held.arguments)
+        # What an operation refuses it has undone itself: each is atomic.
+        held.action.call(key, actor=held.row.actor, reason=held.row.reason, using=using, **held.arguments)
     except DurableError as error:
         _log(using, held, key, f"refused: {error.message}")
         return SKIPPED

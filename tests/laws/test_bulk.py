@@ -293,6 +293,21 @@ def test_waits_are_resolved_with_a_value(store: Store, waiting: Any) -> None:
     assert AuditEntry.objects.filter(bulk_id=bulk.pk, action="resolve").count() == 3
 
 
+def test_what_is_refused_is_left_alone_and_logged(
+    store: Store, waiting: Any, configure: Callable[..., None]
+) -> None:
+    """A row that the operation refuses stays as it is, with the reason in the log; the others go on."""
+    runs = [waiting.start() for _ in range(2)]
+    configure(EVENT_BYTES=100)
+    bulk = start_bulk("resolve", {"event": "w/go"}, actor="ann", arguments={"value": {"text": "x" * 200}})
+    work()
+    assert (read(bulk).state, read(bulk).done, read(bulk).skipped) == ("finished", 0, 2)
+    assert {run.status for run in runs} == {"waiting"}
+    told = AuditEntry.objects.filter(bulk_id=bulk.pk, action="resolve").values_list("result", flat=True)
+    assert len(told) == 2
+    assert all(" refused: " in text for text in told)
+
+
 def test_waits_are_timed_out(store: Store, waiting: Any) -> None:
     """Waits that a filter chooses end as if their time were up."""
     runs = [waiting.start() for _ in range(2)]

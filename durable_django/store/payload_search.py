@@ -40,7 +40,9 @@ class HasValue(Func):
             return f"({sql})", found
         return f"({document} @> %s::jsonb AND {sql})", [*params, *params, self._build(), *found]
 
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
+    def as_sqlite(  # type: ignore[override]
+        self, compiler: Any, connection: Any, **extra: Any
+    ) -> tuple[str, list[Any]]:
         """Compare the JSON text at the path."""
         column, params = compiler.compile(self.get_source_expressions()[0])
         if any('"' in key for key in self.path):

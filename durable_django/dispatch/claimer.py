@@ -24,6 +24,7 @@ from ..store.base import Claimed
 from ..store.claim import claim_runs
 from ..store.load import load_memos_of
 from .crew import Crew, Taken
+from .suspects import Lookout, other_deaths, suspect_deaths
 
 CLAIM_LIMIT = 64
 GATHER_SECONDS = 0.01
@@ -42,6 +43,7 @@ class Claimer:
         self._queues = queues
         self._threads = threads
         self._tasks = tasks
+        self._lookout = Lookout(using)
         self._believed: dict[tuple[str, Crew], float] = {}
 
     def fill(self) -> float:
@@ -49,6 +51,7 @@ class Claimer:
         crews = (self._threads, self._tasks)
         for crew in crews:
             crew.hungry = False
+        self._claim_suspect()
         asynchronous = [each.id for each in registry if each.is_async]
         for queue in self._queues():
             if not asynchronous:
@@ -77,6 +80,15 @@ class Claimer:
         self._distribute(claimed)
         return len(claimed) == limit
 
+    def _claim_suspect(self) -> None:
+        """Take a single one, now and then; see Note [One suspect at a time]."""
+        if min(self._threads.free, self._tasks.free) <= 0 or not self._lookout.is_due():
+            return
+        for queue in self._queues():
+            if claimed := self._claim(queue, 1, deaths=suspect_deaths()):
+                self._distribute(claimed)
+                return
+
     def _distribute(self, claimed: list[Claimed]) -> None:
         kinds: tuple[list[Claimed], list[Claimed]] = ([], [])
         for run in claimed:
@@ -100,6 +112,7 @@ class Claimer:
 
     def _claim(self, queue: str, limit: int, **which: Any) -> list[Claimed]:
         lease = settings.LEASE_SECONDS
+        which = {"deaths": other_deaths(), **which}
         return claim_runs(self._using, owner=get_owner(), lease=lease, queue=queue, limit=limit, **which)
 
     def _execute(self, crew: Crew, claimed: list[Claimed]) -> None:

@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from ..engine.bulk_actions import ACTIONS
 from ..models import BulkOperation, BulkState
 from .asking import ask_or_act, route
-from .bulk_operations import ContinueBulk, StartBulk, StopBulk, list_choices
+from .bulk_control import ContinueBulk, StopBulk
+from .bulk_operations import StartBulk, list_choices
 from .bulk_page import show_bulk, show_bulk_fragment
 from .bulk_words import name_action, say_chosen, say_matched, show_bulk_state
 from .keyed_list import KeyedAdmin

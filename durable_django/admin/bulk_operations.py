@@ -1,10 +1,10 @@
-"""Start, stop and continue bulk operations in the browser."""
+"""Start bulk operations in the browser: a question with a number, a form that carries the filter."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django import forms
 from django.contrib.admin import AdminSite
@@ -16,14 +16,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..clock import read_now
-from ..engine.bulk import COUNTED, Preview, continue_bulk, preview_bulk, start_bulk, stop_bulk
+from ..engine.bulk import COUNTED, Preview, preview_bulk, start_bulk
 from ..engine.bulk_actions import ACTIONS, BulkAction, read_chosen
 from ..engine.bulk_filter import say_filter
 from ..engine.words import say_instant
 from ..exceptions import BulkInvalid, DurableError
-from ..models import BulkOperation, BulkState, Run
+from ..models import Run
 from .bulk_query import READERS
-from .bulk_words import QUESTIONS, say_progress
+from .bulk_words import QUESTIONS
 from .forms import JsonField, ReasonForm
 from .operation import Operation, is_of_state
 from .pages import show_gone
@@ -237,83 +237,6 @@ class StartBulk(Operation):
         """Return overview and list."""
         listed = (find_page(self.site, "bulkoperation_changelist"), _("Bulk operations"))
         return [*super().list_trail(), listed]
-
-
-class BulkControl(Operation):
-    """An action on a bulk operation."""
-
-    permission = "bulk_operate"
-    view_model = BulkOperation
-    needs: ClassVar[BulkState]
-    target: BulkOperation | None
-
-    def find(self) -> BulkOperation | None:
-        """Return the operation."""
-        number = int(self.key) if len(self.key) < 19 else 0
-        return BulkOperation.objects.using(self.using).filter(pk=number).first()
-
-    def show_missing(self) -> HttpResponse:
-        """Say that it is not stored."""
-        return show_gone(self.page, self.request, self.key)
-
-    def find_obstacle(self) -> str:
-        """Say what state it is in."""
-        assert self.target is not None
-        if self.target.state == self.needs:
-            return ""
-        values = {"id": self.target.pk, "state": self.target.get_state_display()}
-        return _("Nothing was done: bulk operation %(id)d is %(state)s.") % values
-
-    def find_home(self) -> str:
-        """Return its page."""
-        return find_page(self.site, "bulkoperation_change", self.key)
-
-    def list_consequences(self) -> list[Any]:
-        """Say how far it is."""
-        assert self.target is not None
-        return [say_progress(self.target)]
-
-    def list_trail(self) -> list[tuple[str, Any]]:
-        """Return overview and operation."""
-        return [*super().list_trail(), (self.find_home(), f"#{self.key}")]
-
-
-class StopBulk(BulkControl):
-    """Stops it."""
-
-    code, needs = "bulk stop", BulkState.RUNNING
-    title = button = gettext_lazy("Stop the bulk operation")
-
-    def ask(self) -> str:
-        """Ask."""
-        return _("Stop it? What is done stays done; it can be continued later.")
-
-    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
-        """Stop."""
-        return stop_bulk(int(self.key), using=self.using, **who)
-
-    def tell(self, made: Any) -> str:
-        """Say how far it came."""
-        return _("It was stopped: %s") % say_progress(made)
-
-
-class ContinueBulk(BulkControl):
-    """Continues it."""
-
-    code, needs = "bulk continue", BulkState.STOPPED
-    title = button = gettext_lazy("Continue the bulk operation")
-
-    def ask(self) -> str:
-        """Ask."""
-        return _("Let it go on where it stopped? What was created after its start is still not touched.")
-
-    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
-        """Continue."""
-        return continue_bulk(int(self.key), using=self.using, **who)
-
-    def tell(self, made: Any) -> str:
-        """Say so."""
-        return _("It goes on.")
 
 
 def list_choices(request: HttpRequest, noun: str) -> list[str]:

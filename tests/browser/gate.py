@@ -22,7 +22,7 @@ REGION = ".dd"
 PICTURES = os.environ.get("DURABLE_TEST_PICTURES", "")
 """A folder that the pages are drawn into; "docs" draws those of the documents where they belong."""
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "images"
-DOCUMENTED = {"run", "run-rerun-from", "wait", "event", "event-send"}
+DOCUMENTED = {"overview", "run", "run-rerun-from", "wait", "event", "event-send"}
 
 
 def check_axe(page: Any, faults: list[str]) -> None:

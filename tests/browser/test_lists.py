@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from durable_django import workflow
 from durable_django.engine.rollup import roll_up
-from durable_django.models import AuditEntry, Run, Worker
+from durable_django.models import AuditEntry, Rollup, Run, Worker
 from tests import failing
 from tests.acceptance.test_console_list import make_live, make_run
 
@@ -222,6 +223,28 @@ def test_a_list_while_the_database_fails(
     assert page.locator(ROWS).count() == 1
 
 
+def make_day(now: Any) -> None:
+    """Figures of a day, for the drawing in the documents."""
+    Rollup.objects.bulk_create(
+        Rollup(
+            workflow="",
+            span=1,
+            at=(now - timedelta(minutes=15 * part)).replace(second=0, microsecond=0),
+            started=40 + part % 17,
+            completed=34 + part % 13,
+            failed=part % 7 // 3,
+            cancelled=part % 11 // 9,
+            queued=abs(part % 30 - 15),
+            running=6 + part % 5,
+            waiting=40 + abs(part % 60 - 30),
+            delays=json.dumps({"26": 40, "34": 3, str(40 + part % 4): 1}),
+            durations=json.dumps({"48": 30, "56": 8, str(60 + part % 6): 1}),
+            errors=json.dumps({"CardDeclined: the bank said no": 1, "Timeout: carrier": part % 2}),
+        )
+        for part in range(1, 96)
+    )
+
+
 def test_the_overview_draws_the_day(browser: Any, make_user: MakeUser, store: Any, shop: Any) -> None:
     """Charts have tables behind them, the range can be changed, and the page passes in both schemes."""
     now = timezone.now()
@@ -231,9 +254,14 @@ def test_the_overview_draws_the_day(browser: Any, make_user: MakeUser, store: An
     roll_up(store.alias, now)
     user = make_user()
     page = browser.open(reverse("admin:durable_django_overview"), user=user)
+    page.get_by_role("figure", name="Runs ended").wait_for()
+    before = Rollup.objects.filter(workflow="", span=1).count()
     chart = page.get_by_role("figure", name="Runs ended")
     chart.get_by_text("View as table").click()
     assert re.search(r"2\s+1\s+0", chart.get_by_role("table").inner_text())
+    make_day(now - timedelta(minutes=5))
+    assert Rollup.objects.filter(workflow="", span=1).count() > before
+    page.goto(page.url)
     browser.check(page, "overview")
     page.get_by_role("link", name="7 days").click()
     page.wait_for_url("**span=7d")

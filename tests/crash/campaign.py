@@ -35,7 +35,7 @@ from tests.crash import broker, world
 from tests.crash.faults import KINDS, Faults
 from tests.crash.judge import judge
 from tests.crash.play import play, take_over
-from tests.crash.points import Points, watch_database
+from tests.crash.points import Points, is_change, watch_database
 from tests.crash.scene import Scene
 
 KILLED = -9
@@ -95,7 +95,8 @@ class Campaign:
     def strike(self, scene: Scene, kind: str, known: set[str], seeds: Sequence[int], share: float) -> int:
         """Let each kind of statement that is not ``known`` fail, and some at random.
 
-        Each fails after it took effect and in one other way, with ``every`` in all ways.
+        What changes something fails after it did; reads, and some of the others, fail in another way; with
+        ``every`` each fails in all ways.
 
         Returns how many plays there were.
         """
@@ -130,8 +131,9 @@ class Campaign:
             if shape in known:
                 continue
             known.add(shape)
-            chosen = ways if self.every else dict.fromkeys((ways[0], ways[len(known) % len(ways)]))
-            plans += [Faults(way, at=number) for way in chosen]
+            plans += [
+                Faults(way, at=number) for way in (ways if self.every else _choose(ways, shape, len(known)))
+            ]
         for seed in seeds:
             chosen = ways if self.every else [ways[seed % len(ways)]]
             plans += [Faults(way, share=share, seed=seed) for way in chosen]
@@ -194,6 +196,12 @@ class Campaign:
             for tail in ("-wal", "-shm"):
                 Path(f"{self._name}{tail}").unlink(missing_ok=True)
             shutil.copyfile(self.folder / "template.sqlite3", self._name)
+
+
+def _choose(ways: Sequence[str], shape: str, turn: int) -> list[str]:
+    changes = shape == "COMMIT" or is_change(shape)
+    others = [ways[1 + turn % (len(ways) - 1)]] if len(ways) > 1 and (turn % 3 == 0 or not changes) else []
+    return [ways[0], *others] if changes or len(ways) == 1 else others
 
 
 def _import_all(path: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -371,3 +372,49 @@ def multiply(stage: Stage, times: int) -> None:
         Attempt.objects.create(
             run=stage.retrying, name="charge", number=number + 1, started_at=when, ended_at=when
         )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "wait_changelist?",
+        "wait_changelist?q=an/answer",
+        "wait_changelist?q=01890000-0000-7000-8000-000000000000",
+        "wait_changelist?ends=overdue",
+        "event_changelist?",
+        "event_changelist?q=sender-1",
+        "event_changelist?q=01890000-0000-7000-8000-000000000000",
+        "event_changelist?outcome=nothing",
+        "event_changelist?outcome=pending",
+    ],
+)
+def test_no_list_reads_a_whole_table(store: Store, admin_client: Client, query: str) -> None:
+    """Each list and search of waits and events is answered by indexes."""
+    when, done = "2030-01-01T00:00Z", timezone.now()
+    old = [Event(id=UUID(int=number), name="a/b", ts=1, routed_at=done) for number in range(1, 2_000)]
+    events = Event.objects.bulk_create([*old, Event(name="a/b", ts=1, external_id="sender-1")])
+    Run.objects.bulk_create(Run(workflow="w", event=event, queue="q", wake_at=when) for event in events)
+    runs = list(Run.objects.values_list("pk", flat=True))
+    Wait.objects.bulk_create(
+        Wait(
+            run_id=run,
+            name="w",
+            event_name="an/answer",
+            expires_at=when,
+            status="open" if at < 20 else "closed",
+        )
+        for at, run in enumerate(runs)
+    )
+    with store.connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    name, _sign, parameters = query.partition("?")
+    with counting(store) as asked:
+        assert admin_client.get(f"{path(name)}?{parameters}").status_code == 200
+    rows = [sql for sql in asked if re.search(r'FROM "durable_django_(wait|event)".*LIMIT 51', sql)]
+    assert len(rows) == 1
+    prefix = "EXPLAIN" if store.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with store.connection.cursor() as cursor:
+        cursor.execute(f"{prefix} {rows[0]}")
+        plan = "\n".join(str(row) for row in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    assert not re.search(r"SCAN (durable_django_\w+|U0)\b(?! USING)", plan)

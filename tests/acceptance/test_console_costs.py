@@ -147,7 +147,7 @@ def test_states_add_up(store: Store, admin_client: Client) -> None:
         html = admin_client.get(url, {"status": status}).content.decode()
         assert read_ids(html) == [str(run.pk) for run in wanted]
     html = admin_client.get(url, {"status": "failed,sleeping"}).content.decode()
-    assert 'href="?status=failed">' in html
+    assert 'href="?status=failed"' in html
     assert "status=failed%2Csleeping%2Ccancelled" in html
 
 

@@ -20,7 +20,7 @@ from ...engine.invariants import (
 from ..arguments import read_count, read_seconds
 from ..console import Console
 
-HELP = "check every promise against the stored data; changes nothing"
+HELP = "check every promise against the stored data"
 UNCHECKED: Final = 2
 
 

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,9 @@ QUICK: dict[str, str] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the works and return the exit status."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that databases and processes are cleared away
     parser = argparse.ArgumentParser(prog="python -m benchmarks", usage=__doc__)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--quick", action="store_true")

@@ -165,6 +165,12 @@ class Notes:
 NOTHING_TO_NOTE = Notes()
 NOTES_SQL = "version = COALESCE(%s, version), warning = COALESCE(%s, warning)"
 
+# Note [A run's waits are found by the run]: a planner without statistics, as after a bulk of new waits, combines
+# the index of the run with that of all open waits, and so reads every one of them at each end of a run. It cannot
+# see that this is the condition of that index.
+OPEN = "COALESCE(w.status, '') = 'open'"
+"""The condition that a wait ``w`` of a run that is known is open."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:

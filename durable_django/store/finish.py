@@ -10,6 +10,7 @@ from ..clock import now_sql
 from .arrays import write_columns
 from .base import (
     NOTES_SQL,
+    OPEN,
     RESULT,
     RUN,
     WAIT,
@@ -66,7 +67,7 @@ def _finish_postgres(
         "FROM item JOIN ended ON ended.id = item.run_id ON CONFLICT (run_id) DO UPDATE "
         "SET output = EXCLUDED.output, error = EXCLUDED.error), "
         f"closed AS (UPDATE {WAIT} w SET status = 'closed', ended_at = {now} FROM ended "
-        "WHERE w.run_id = ended.id AND w.status = 'open' RETURNING w.id), "
+        f"WHERE w.run_id = ended.id AND {OPEN} RETURNING w.id), "
         f"unkeyed AS (DELETE FROM {WAIT_KEY} k USING closed WHERE k.wait_id = closed.id)"
     )
     for number, attempt in enumerate(attempts):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
-from .base import EVENT, RUN, WAIT, adapt_id, cursor, is_postgres, read_id, writing
+from .base import EVENT, OPEN, RUN, WAIT, adapt_id, cursor, is_postgres, read_id, writing
 from .paused import LOOK_SECONDS, held_sql
 from .retrying import repeatable
 
@@ -169,7 +169,7 @@ def settle_wait(using: str, run_id: UUID, token: int, wake_in: float, names: Seq
             f"UPDATE {RUN} r SET crash_count = 0, wake_at = {later_sql('postgresql', '%s')} "
             "WHERE r.id = %s AND r.token = %s AND r.status = 'waiting' AND NOT EXISTS (SELECT 1 "
             f"FROM {WAIT} w JOIN {EVENT} e ON e.name = w.event_name "
-            "AND (e.arrival > w.after OR e.arrival IS NULL) WHERE w.run_id = r.id AND w.status = 'open' "
+            f"AND (e.arrival > w.after OR e.arrival IS NULL) WHERE w.run_id = r.id AND {OPEN} "
             "AND e.name = ANY(%s)) RETURNING r.id",
             [wake_in, run_id, token, list(names)],
         )

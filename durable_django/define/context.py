@@ -242,7 +242,8 @@ class StepTools:
         Raises:
             StepError: It failed, was cancelled, or did not end in time ("invoke_timeout").
         """
-        return self.invoke_by_id(id, function_id=function.id, data=data, timeout=timeout)
+        known: Any = function  # the engine refuses what is none
+        return self.invoke_by_id(id, function_id=getattr(known, "id", known), data=data, timeout=timeout)
 
     def invoke_by_id(
         self,

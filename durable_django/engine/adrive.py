@@ -14,7 +14,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -67,6 +67,7 @@ class AsyncDriver:
         self.left: Interrupt | None = None
         self.changed = asyncio.Event()
         self.refused = asyncio.Event()
+        self._unbegun: dict[object, tuple[str, Coroutine[Any, Any, Any]]] = {}
 
     @property
     def attempt(self) -> int:
@@ -91,8 +92,38 @@ class AsyncDriver:
         waiting = self.pending and not isinstance(self.left, Suspended)
         return combine([self.left, Suspended(*self.pending)]) if waiting else self.left
 
-    async def perform(self, call: Call) -> Any:  # noqa: RET503  nothing ends the wait at its end
-        """Carry out a step and return its value."""
+    def perform(self, call: Call) -> Awaitable[Any]:
+        """Return what carries out a step when it is awaited, and gives its value."""
+        return self._note(call.name, self._perform, call)
+
+    def parallel(self, branches: Sequence[Any], mode: str, where: str) -> Awaitable[Any]:
+        """Return what runs branches side by side when it is awaited, and gives their values as a tuple."""
+        return self._note("parallel", self._parallel, branches, mode, where)
+
+    def _note(self, name: str, make: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Awaitable[Any]:
+        mark = object()
+        made = make(mark, *args)
+        self._unbegun[mark] = (name, made)
+        return made
+
+    @property
+    def has_unbegun(self) -> bool:
+        """Tell whether some call was made that has not begun."""
+        return bool(self._unbegun)
+
+    def find_forgotten(self) -> str | None:
+        """Return the name of a call that the workflow made and did not await; none of them begins any more."""
+        made = [
+            each
+            for each in self._unbegun.values()
+            if inspect.getcoroutinestate(each[1]) == inspect.CORO_CREATED
+        ]
+        for _, call in made:
+            call.close()
+        return made[0][0] if made else None
+
+    async def _perform(self, mark: object, call: Call) -> Any:  # noqa: RET503  nothing ends the wait at its end
+        del self._unbegun[mark]
         refuse_nested(call.name)
         if not isinstance(call, LinkCall):
             self._enter(call.name)
@@ -111,8 +142,8 @@ class AsyncDriver:
                 self.changed.set()
         await _wait_for_ever()
 
-    async def parallel(self, branches: Sequence[Any], mode: str, where: str) -> Any:
-        """Run branches side by side and return their values as a tuple."""
+    async def _parallel(self, mark: object, branches: Sequence[Any], mode: str, where: str) -> Any:
+        del self._unbegun[mark]
         refuse_nested("parallel")
         own = self._enter("")
         try:

@@ -10,12 +10,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..define.context import current_context
+from ..exceptions import StepUsage
 from ..store.base import Claimed, Memo
 from .adrive import Ask, AsyncDriver
 from .conclude import aconclude, conclude
 from .errand import hand_over
 from .execute import build_context, prepare, prepare_at_once
-from .interrupts import Released, Suspended
+from .interrupts import Fatal, Released, Suspended
 from .invoke import no_exits
 from .keeper import keeper
 from .outcome import Errored, Left, Outcome, Returned
@@ -131,7 +132,19 @@ async def _read_outcome(driver: AsyncDriver, task: asyncio.Task[Any]) -> Outcome
         return Errored(error)
     if error is not None:
         raise error
-    return Returned(task.result())
+    return await _refuse_forgotten(driver) or Returned(task.result())
+
+
+async def _refuse_forgotten(driver: AsyncDriver) -> Left | None:
+    """Fail a run that returned without having awaited a step: it would seem done and was not."""
+    if not driver.has_unbegun:
+        return None
+    await asyncio.sleep(0)  # tasks that were left behind are cancelled, calls that nobody has are not
+    name = driver.find_forgotten()
+    if name is None:
+        return None
+    reason = "it was never awaited, so it was not carried out; write `await` before the call"
+    return Left(Fatal(StepUsage(step=name, reason=reason)))
 
 
 async def _cancel(driver: AsyncDriver, task: asyncio.Task[Any]) -> None:

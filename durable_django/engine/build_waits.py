@@ -69,6 +69,8 @@ def _build_event(part: Slice, wait: EventWait, slot: Slot, number: int, mode: st
     if wait.since not in (None, "run"):
         raise StepUsage(step=slot.name, reason=f"since is {wait.since!r}; it can be 'run' or None")
     check_name(wait.event, where=f"of step {slot.name!r} ")
+    if "*" in wait.event:
+        raise StepUsage(step=slot.name, reason=f"a wait needs an exact event name, {wait.event!r} has a star")
     bound = bind_wait(wait, part.stored_event, step=slot.name)
     return WaitWrite(
         name=slot.name,

@@ -16,7 +16,7 @@ from ..define.calls import InvokeCall
 from ..define.registry import registry
 from ..define.timeouts import NO_TIMEOUTS
 from ..define.workflow import Workflow
-from ..exceptions import DurableError, InvokeTimeoutError, InvokeTooDeep, UnknownWorkflow
+from ..exceptions import DurableError, InvokeTimeoutError, InvokeTooDeep, StepUsage, UnknownWorkflow
 from ..ids import derive_id, new_id
 from ..store.base import Parent, WaitWrite
 from ..store.checkpoint import read_step
@@ -42,6 +42,7 @@ def invoke(part: Slice, call: InvokeCall, slot: Slot) -> Tool:
     """Park until the child has ended; its start and the wait for it are one transaction."""
     if slot.memo is not None and slot.memo.status == "waiting":
         return (yield from _time_out(part, call, slot))
+    _check_workflow(call)
     yield from ask_owner(part)
     timeout = LONGEST if call.timeout is None else call.timeout
     seconds = max(parse_duration_or_fail(call.name, timeout).total_seconds(), 0.001)
@@ -54,6 +55,15 @@ def invoke(part: Slice, call: InvokeCall, slot: Slot) -> Tool:
     wait = WaitWrite(name=slot.name, index=slot.index, kind="child")
     step = build_step(part, slot, call.kind, "waiting", ready_in=seconds, attempt=_read_number(slot))
     yield Suspend(Pending(waits_for="child", wake_in=seconds, step=step, waits=(wait,), children=(child,)))
+
+
+def _check_workflow(call: InvokeCall) -> None:
+    given: Any = call.workflow
+    if not isinstance(given, str):
+        kind = type(given).__name__
+        raise Fatal(
+            StepUsage(step=call.name, reason=f"only what @workflow declares can be invoked, not a {kind}")
+        )
 
 
 def _read_number(slot: Slot) -> int:

@@ -33,6 +33,7 @@ INPUT_BYTES = 256 * 1024
 
 def run_function(part: Slice, call: RunCall, slot: Slot) -> Tool:
     """Run one attempt of the step."""
+    _check_function(call)
     policy = read_policy(part, call)
     frame = _build_frame(part, call, slot)
     yield from ask_owner(part)
@@ -95,6 +96,15 @@ def show_input(call: WrapCall) -> Any:
     except DurableError as error:
         return {"not_kept": error.message}
     return given if size <= INPUT_BYTES else {"not_kept": f"the arguments have {size} bytes"}
+
+
+def _check_function(call: RunCall) -> None:
+    given: Any = call.function
+    if not callable(given):
+        kind = type(given).__name__
+        raise Fatal(
+            StepUsage(step=call.name, reason=f"pass a function, not what it returned; this is a {kind}")
+        )
 
 
 def _build_frame(part: Slice, call: RunCall, slot: Slot) -> Frame:

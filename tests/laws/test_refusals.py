@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from durable_django import EventWait
 from durable_django.exceptions import RunFailed
 from durable_django.models import Attempt, Wait
 
@@ -74,6 +75,12 @@ WRONG: dict[str, tuple[str, Any]] = {
         "output_unserializable",
         lambda step: step.send_event("x", {"name": "a/b", "data": {"k": {1}}}),
     ),
+    "wait star": ("step_usage", lambda step: step.wait_for_event("x", event="a/*", timeout="1h")),
+    "any star": ("step_usage", lambda step: step.wait_for_any("x", [EventWait(event="*")], timeout="1h")),
+    "run called": ("step_usage", lambda step: step.run("x", int("5"))),
+    "wrap called": ("step_usage", lambda step: step.ai.wrap("x", {"a": 1})),
+    "invoke function": ("step_usage", lambda step: step.invoke("x", function=len)),
+    "invoke nothing": ("step_usage", lambda step: step.invoke("x", function=None)),
     "id empty": ("step_usage", lambda step: step.run("", int)),
     "id long": ("step_usage", lambda step: step.run("x" * 256, int)),
     "id nul": ("step_usage", lambda step: step.run("a\x00b", int)),

@@ -95,6 +95,7 @@ RULES: Final[dict[str, Rule]] = {
     "EVENTS_PER_REQUEST": whole(1),
     "REQUIRE_EVENT_KEYS": optional(_BOOL),
     "REQUEST_BYTES": whole(1),
+    "EVENT_BACKLOG_LIMIT": optional(whole(1)),
     "EVENT_MAX_DEPTH": whole(1, 150),
     "EVENT_MAX_KEYS": whole(1),
     "EVENT_MAX_DIGITS": whole(1, 4_000),

@@ -20,7 +20,7 @@ def refresh_connections() -> None:
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
             continue
-        connection.health_check_done = False
+        connection.health_check_done = False  # type: ignore[attr-defined]  # the stubs lack it
         if _is_spent(connection):
             connection.close()
 

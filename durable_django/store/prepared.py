@@ -34,7 +34,7 @@ class Statement:
 
     Args:
         sql: The text.
-        what: What operators are shown beside the name.
+        what: What operators are shown, as a comment, whether or not it is prepared.
     """
 
     __slots__ = ("_execute", "_name", "_prepare", "_sql")
@@ -42,7 +42,7 @@ class Statement:
     def __init__(self, sql: str, what: str) -> None:
         numbers = count(1)
         numbered = re.sub("%s", lambda _: f"${next(numbers)}", sql)
-        self._sql = sql
+        self._sql = f"{sql} /* {what} */"
         self._name = f"durable_{blake2b(sql.encode(), digest_size=12).hexdigest()}"
         self._prepare = f"PREPARE {self._name} AS {numbered}"
         marks = ", ".join(["%s"] * (next(numbers) - 1))

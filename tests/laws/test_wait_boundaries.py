@@ -19,7 +19,8 @@ class Killed(KeyboardInterrupt):
     """Stands for SIGKILL: no code of the engine runs after it."""
 
 
-START, PATHS, FIND, END = "arrival = ", "_pathset WHERE", "WITH sent", "status = 'matched'"
+START = "/* UPDATE durable_django_event */"
+PATHS, FIND, END = "_pathset WHERE", "WITH sent", "status = 'matched'"
 BOUNDARIES = {"postgres": [START, PATHS, FIND, END], "sqlite": [PATHS, FIND]}
 """On SQLite the others lie in a transaction that excludes every other writer."""
 

@@ -45,7 +45,7 @@ STAMP, PARK, SETTLE = "WITH late", "WITH parked", "NOT EXISTS"
 INSERT, COMMIT, ROUTE, FIND, END = (
     f"INSERT INTO {Event._meta.db_table}",
     "SELECT 1",
-    STAMP,
+    f"/* UPDATE {Event._meta.db_table} */",
     "WITH sent",
     "WITH hit AS",
 )

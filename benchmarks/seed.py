@@ -74,7 +74,8 @@ def _plan(runs: int) -> int:
         "AS workflow, CASE WHEN part < 500 THEN 'waiting' WHEN part < 560 THEN 'asleep' "
         "WHEN part < 570 THEN 'retrying' WHEN part < 590 THEN 'queued' WHEN part < 592 THEN 'running' "
         "WHEN part < 980 THEN 'failed' WHEN part < 1180 THEN 'cancelled' ELSE 'completed' END AS state, "
-        f"0.05 + ((n::bigint * 31) % 977) * 0.06 AS lasted FROM (SELECT n, (n::bigint * 104729) % 10000 AS part, {at} AS at "
+        "0.05 + ((n::bigint * 31) % 977) * 0.06 AS lasted "
+        f"FROM (SELECT n, (n::bigint * 104729) % 10000 AS part, {at} AS at "
         f"FROM generate_series(1, {runs}) n) numbered ORDER BY n"
     )
     _execute("CREATE INDEX ON plan (n)")

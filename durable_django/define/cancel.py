@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..duration import parse_duration
 from ..exceptions import InvalidDefinition, InvalidDuration
@@ -59,7 +60,7 @@ def read_rules(given: Cancel | Sequence[Cancel] | None, where: str) -> tuple[Can
     Raises:
         InvalidDefinition: There are more than 5, or one is of another type.
     """
-    rules = (given,) if isinstance(given, Cancel) else tuple(given or ())
+    rules: tuple[Any, ...] = (given,) if isinstance(given, (Cancel, str)) else tuple(given or ())
     if len(rules) > MAX_RULES:
         raise InvalidDefinition(where=where, reason=f"{len(rules)} cancel rules; at most {MAX_RULES}")
     for rule in rules:

@@ -206,14 +206,22 @@ def _check_version(where: str, version: Any) -> None:
         )
 
 
-def _check(where: str, function: Any, name: str, queue: str | None) -> None:
+def _check(where: str, function: Any, name: Any, queue: Any) -> None:
     if not inspect.isfunction(inspect.unwrap(function)):
         raise InvalidDefinition(where=where, reason="only a def or async def can be a workflow")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidDefinition(where=where, reason="a generator cannot be a workflow")
-    if not inspect.signature(function).parameters:
-        raise InvalidDefinition(where=where, reason="a workflow takes the context as its argument")
+    if not _takes_context(function):
+        raise InvalidDefinition(where=where, reason="a workflow takes the context as its only argument")
     if not isinstance(name, str) or not 0 < len(name) <= 200:
         raise InvalidDefinition(where=where, reason=f"the id {name!r} does not have 1 to 200 characters")
-    if queue is not None and not 0 < len(queue) <= 64:
+    if queue is not None and (not isinstance(queue, str) or not 0 < len(queue) <= 64):
         raise InvalidDefinition(where=where, reason=f"the queue {queue!r} does not have 1 to 64 characters")
+
+
+def _takes_context(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    return True

@@ -80,7 +80,7 @@ def test_a_rule_names_one_event(event: str) -> None:
         Cancel(event)
 
 
-@pytest.mark.parametrize("given", [[Cancel("a")] * 6, ["a"]])
+@pytest.mark.parametrize("given", [[Cancel("a")] * 6, ["a"], "shop/stopped"])
 def test_a_workflow_takes_up_to_five_rules(given: Any) -> None:
     """More rules, and what is none, are refused."""
     with pytest.raises(InvalidDefinition):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -51,6 +51,15 @@ def test_a_declaration_at_its_limit_and_past_it(name: str) -> None:
     declare(limit)
     with pytest.raises(InvalidDefinition):
         declare(limit + 1)
+
+
+def test_a_declaration_of_another_type_is_refused() -> None:
+    """A queue that is no text, and a function that needs more than the context, are coded errors."""
+    with pytest.raises(InvalidDefinition, match="queue"):
+        workflow(id="x", queue=cast("str", 5))(plain)
+    with pytest.raises(InvalidDefinition, match="only argument"):
+        workflow(id="x")(lambda ctx, more: None)
+    workflow(id="x")(lambda ctx, more=1: None)
 
 
 @pytest.mark.parametrize("retries", [-1, True, 2.0, "4"])

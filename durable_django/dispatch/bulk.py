@@ -1,7 +1,7 @@
 """Bulk operations in a worker: a thread of their own, so that neither timers nor runs wait for them.
 
 Note [The one who ticks carries bulk operations out]
-    Of many workers only the one that ticks looks for an operation, and one thread works on it; its lease
+    A tick sees whether an operation is free; one thread of the worker that ticked works on it, and its lease
     keeps the others off. A worker that stops gives the operation back between two rows.
 """
 
@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 
 from django.db import connections
 
-from ..engine.bulk_work import is_bulk_waiting, work_bulk
+from ..engine.bulk_work import work_bulk
 
 logger = logging.getLogger("durable_django.bulk")
-
-LOOK_SECONDS = 2.0
-"""How long a new operation may lie before somebody looks."""
 
 
 class BulkHand:
@@ -27,17 +23,11 @@ class BulkHand:
     def __init__(self, using: str) -> None:
         self._using = using
         self._stopping = threading.Event()
-        self._looked = float("-inf")
         self._thread: threading.Thread | None = None
 
     def offer(self) -> None:
-        """Look for an operation, unless that was done just now or one is being worked on."""
+        """Carry out the operation that is free, unless the thread is still at work."""
         if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
-            return
-        if time.monotonic() - self._looked < LOOK_SECONDS:
-            return
-        self._looked = time.monotonic()
-        if not is_bulk_waiting(self._using):
             return
         self._thread = threading.Thread(target=self._work, name="durable-bulk", daemon=True)
         self._thread.start()

@@ -104,6 +104,9 @@ class Runner:
         if self._ticker is not None:
             self._ticker.stop()
         deadline = time.monotonic() + grace
+        if self._loop is not None:
+            # What a claim in flight brings is executed or given back, not left to the end of its lease.
+            self._loop.join(timeout=min(grace, 5.0))
         while (self.active or count_errands(self._using)) and time.monotonic() < deadline:
             keeper.stop_slices()
             time.sleep(0.02)
@@ -116,8 +119,6 @@ class Runner:
             send_wake(self._using, self.queues)
         self._tasks.close()
         self._threads.close()
-        if self._loop is not None:
-            self._loop.join(timeout=5)
         return not left
 
     def _hear(self, queue: str) -> None:

@@ -101,7 +101,7 @@ class Ticker:
         claim = SHORTEST if self._leads and self._early else period
         swept = tick(self._using, period=claim, force=expected)
         self._leads = swept is not None
-        if self._leads:
+        if swept is not None and swept.bulk:
             self._bulk.offer()
         left = self._find_next(swept)
         self._early = left is not None and left < period

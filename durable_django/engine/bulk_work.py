@@ -56,11 +56,6 @@ class _Held:
     row: BulkOperation
 
 
-def is_bulk_waiting(using: str) -> bool:
-    """Tell whether there is an operation that nobody is carrying out, in one query."""
-    return _list_free(using).exists()
-
-
 def share_bulk(using: str, seconds: float) -> int:
     """Carry out what there is to do for at most so long; return how many rows were looked at."""
     end = time.monotonic() + seconds

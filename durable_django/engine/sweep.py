@@ -28,7 +28,10 @@ ROUTE_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one tick did, in numbers of runs and events; ``left`` is how long the next run takes to be due."""
+    """What one tick did, in numbers of runs and events.
+
+    ``left`` is how long the next run takes to be due; ``bulk`` tells whether a bulk operation is free.
+    """
 
     woken: int = 0
     requeued: int = 0
@@ -37,11 +40,14 @@ class Swept:
     fired: int = 0
     timed_out: int = 0
     left: float | None = None
+    bulk: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
         """The numbers by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "left"}
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("left", "bulk")
+        }
 
     @property
     def quiet(self) -> bool:
@@ -57,6 +63,7 @@ class Swept:
             self.fired + other.fired,
             self.timed_out + other.timed_out,
             self.left,
+            self.bulk,
         )
 
 
@@ -71,6 +78,7 @@ def sweep(using: str, *, batches: int = 20, found: Found | None = None) -> Swept
         fired=fire_due(using),
         routed=_route_left(using, batches) if found.unrouted else 0,
         left=found.left,
+        bulk=found.bulk,
     )
     for _ in range(batches if found.waking else 0):
         batch, full = _wake_batch(using)

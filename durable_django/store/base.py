@@ -29,6 +29,7 @@ EVENT, RUN, RESULT, STEP, ATTEMPT, WAIT, WAIT_KEY, PATH_SET, WORKER, SCHEDULE = 
 SUBJECT = "durable_django_runsubject"
 WORKFLOW = "durable_django_workflowstate"
 ROLLUP = "durable_django_rollup"
+BULK = "durable_django_bulkoperation"
 ARRIVAL_SEQUENCE = "durable_django_event_arrival"
 
 

@@ -1,9 +1,9 @@
 """See in one statement whether anything is due, so that a tick without work asks for nothing else.
 
 Note [An idle tick is one statement]
-    The claim of the tick, the questions whether a deadline is past, an event is left unrouted or a run is due,
-    and the time until the next run is due are one statement; each part reads the first entry of its
-    partial index. What becomes due a moment later is seen by the next tick.
+    The claim of the tick, the questions whether a deadline is past, an event is left unrouted, a run is due or
+    a bulk operation is free, and the time until the next run is due are one statement; each part reads the
+    first entry of its partial index. What becomes due a moment later is seen by the next tick.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..clock import later_sql, now_sql
-from .base import EVENT, RUN, WORKER, cursor, is_postgres, writing
+from .base import BULK, EVENT, RUN, WORKER, cursor, is_postgres, writing
 from .retrying import repeatable
 from .worker import TICK, claim_tick
 
@@ -23,6 +23,7 @@ class Found:
 
     overdue: bool
     unrouted: bool
+    bulk: bool
     left: float | None
 
     @property
@@ -70,10 +71,11 @@ def _look_sql(vendor: str) -> str:
     return (
         f"EXISTS (SELECT 1 FROM {RUN} WHERE deadline_at <= {now} AND ended_at IS NULL), "
         f"EXISTS (SELECT 1 FROM {EVENT} WHERE routed_at IS NULL AND created_at <= {later_sql(vendor, '%s')}), "
+        f"EXISTS (SELECT 1 FROM {BULK} WHERE state = 'running' AND (lease_until IS NULL OR lease_until <= {now})), "
         f"(SELECT {left} FROM {RUN} WHERE wake_at IS NOT NULL)"
     )
 
 
 def _read(row: Any) -> Found:
-    left = float(row[2]) if row[2] is not None else None
-    return Found(overdue=bool(row[0]), unrouted=bool(row[1]), left=left)
+    left = float(row[3]) if row[3] is not None else None
+    return Found(overdue=bool(row[0]), unrouted=bool(row[1]), bulk=bool(row[2]), left=left)

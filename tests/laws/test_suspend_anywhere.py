@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from durable_django import StepError
+from durable_django import EventWait, StepError
 from durable_django.engine.keeper import keeper
 from durable_django.models import Attempt, Event, Run, Step, Wait
 from durable_django.testing import advance
@@ -19,6 +19,8 @@ LEAF = st.one_of(
     st.tuples(st.just("sleep"), st.sampled_from(["a", "b"]), st.sampled_from([0, 1_000, 60_000])),
     st.tuples(st.just("wait"), st.sampled_from(["a", "c"]), st.booleans()),
     st.tuples(st.just("send"), st.sampled_from(["b", "c"]), st.integers(0, 3)),
+    st.tuples(st.just("invoke"), st.sampled_from(["b", "g"]), st.booleans()),
+    st.tuples(st.just("any"), st.sampled_from(["c", "h"]), st.booleans()),
     st.tuples(st.just("fail"), st.sampled_from(["d", "e"]), st.integers(0, 2)),
     st.tuples(st.just("flaky"), st.just("f"), st.integers(1, 2)),
 )
@@ -86,6 +88,14 @@ def perform(ctx: Any, world: World, verb: str, here: str, name: str, detail: Any
         asked = {"if_exp": "async.data.n > 1"} if detail else {}
         found = yield ctx.step.wait_for_event(name, event="app/never", timeout="1m", **asked)
         return found and found.data
+    if verb == "invoke":
+        return (
+            yield ctx.step.invoke_by_id(name, function_id="child" if detail else "none", data={"at": here})
+        )
+    if verb == "any":
+        waits = [EventWait(event="app/sent", since="run" if detail else None), EventWait(event="app/never")]
+        found = yield ctx.step.wait_for_any(name, waits, timeout="1m")
+        return found and [found[0], found[1].data]
     if verb == "send":
         return len(
             (yield ctx.step.send_event(name, [{"name": "app/sent", "data": {"n": n}} for n in range(detail)]))
@@ -106,6 +116,11 @@ def execute(declare: Any, registry: Any, program: Any, *, interrupted: bool) -> 
         log: list[Any] = []
         yield from interpret(ctx, world, program, "0", log)
         return log
+
+    @declare(id="child")
+    def run_child(ctx: Any) -> Any:
+        here = ctx.event.data["at"]
+        return [(yield ctx.step.run("a", world.act, f"child {here}")), (yield ctx.step.sleep("nap", 1_000))]
 
     handle = run_program.start()
     for _ in range(200):

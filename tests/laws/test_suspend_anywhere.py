@@ -138,7 +138,7 @@ def execute(declare: Any, registry: Any, program: Any, *, interrupted: bool) -> 
 
 
 def drop_ids(told: dict[str, Any]) -> dict[str, Any]:
-    steps = [(*step[:3], None if step[2] == "send" else step[3], step[4]) for step in told["steps"]]
+    steps = [(*step[:3], None if step[2] in ("send", "any") else step[3], step[4]) for step in told["steps"]]
     return {**told, "steps": steps}
 
 

@@ -71,7 +71,7 @@ class Browser:
             **options,
         )
         self.contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         context.add_cookies([{"name": "sessionid", "value": log_in(user), "url": self.server}])
         page = context.new_page()
@@ -98,6 +98,7 @@ class Browser:
         """
         from tests.browser import gate
 
+        gate.settle(page)
         gate.draw(page, name)
         found: list[str] = []
         if page in self.plain:

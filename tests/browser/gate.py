@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ PICTURES = os.environ.get("DURABLE_TEST_PICTURES", "")
 """A folder that the pages are drawn into; "docs" draws those of the documents where they belong."""
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "images"
 DOCUMENTED = {"overview", "run", "run-rerun-from", "wait", "event", "event-send"}
+
+
+def settle(page: Any) -> None:
+    """Wait for the page that a click leads to: Playwright returns as soon as its answer begins."""
+    page.wait_for_load_state("load")
+    with suppress(Exception):  # a page without a region of ours is noted by check_axe
+        page.locator(REGION).first.wait_for(state="attached")
 
 
 def check_axe(page: Any, faults: list[str]) -> None:

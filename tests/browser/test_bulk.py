@@ -24,7 +24,7 @@ pytestmark = [
 ]
 both = pytest.mark.parametrize("script", [True, False], ids=["script", "plain"])
 MakeUser = Callable[..., User]
-ROWS = 1_500
+ROWS = 4_000  # enough to be still at work when the operator stops it
 SECONDS = 240.0
 OPERATOR = ("view_run", "view_bulkoperation", "view_auditentry", "cancel_run", "bulk_operate")
 

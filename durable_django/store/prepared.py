@@ -79,8 +79,10 @@ class Statement:
 def _may_prepare(connection: Any) -> bool:
     if connection.in_atomic_block or not connection.autocommit:
         return False
-    # EXECUTE takes no parameters of the protocol, which is how this option sends them.
-    return not connection.settings_dict["OPTIONS"].get("server_side_binding")
+    from psycopg import ClientCursor
+
+    # EXECUTE takes no parameters of the protocol, which is how other cursors send them (server_side_binding).
+    return issubclass(connection.connection.cursor_factory, ClientCursor)
 
 
 def _forget(raw: Any) -> None:

@@ -27,8 +27,16 @@ class Count:
 
 
 def claim_minute(using: str, at: datetime) -> bool:
-    """Insert the sum's row of a minute, and tell whether it was not there."""
+    """Insert the sum's row of a minute, and tell whether it was not there.
+
+    Whoever finds another process at it leaves it to that one: the insert would wait for the other's transaction,
+    for ever if that process is frozen, and with it the tick.
+    """
     with cursor(using) as handle:
+        if is_postgres(using):
+            handle.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [ROLLUP])
+            if not handle.fetchone()[0]:
+                return False
         handle.execute(
             f"INSERT INTO {ROLLUP} (workflow, span, at, started, completed, failed, cancelled, "
             "queued, running, waiting, delays, durations, errors) "

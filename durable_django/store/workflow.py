@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..clock import now_sql
-from .base import WORKFLOW, is_postgres, writing
+from .base import WORKFLOW, cursor, is_postgres, writing
 from .retrying import repeatable
 
 
@@ -33,7 +33,8 @@ def save_workflows(using: str, rows: Sequence[WorkflowRow]) -> None:
     now = now_sql("postgresql" if is_postgres(using) else "sqlite")
     # In order of id, so that two processes that report at once do not wait for each other in a circle.
     ordered = sorted(rows, key=lambda row: row.id)
-    with writing(using) as handle:
+    # No transaction: a process that freezes in one would hold up the reports, and the tick, of all others.
+    with cursor(using) if is_postgres(using) else writing(using) as handle:
         for start in range(0, len(ordered), PART):
             part = ordered[start : start + PART]
             handle.execute(

@@ -10,6 +10,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def silent_port() -> Iterator[int]:
             while True:
                 try:
                     taken.append(server.accept()[0])
-                except OSError:
+                except (OSError, HTTPException):
                     return
 
         thread = threading.Thread(target=accept, daemon=True)

@@ -101,6 +101,9 @@ def test_parameters_that_the_server_binds_go_with_the_statement(monkeypatch: Any
     """With Django's option server_side_binding the statement is sent as it is, and gives the same."""
     options = {**connections[ALIAS].settings_dict["OPTIONS"], "server_side_binding": True}
     monkeypatch.setitem(connections[ALIAS].settings_dict, "OPTIONS", options)
-    use(USES + 2)
-    assert list_prepared() == []
     connections[ALIAS].close()
+    try:
+        use(USES + 2)
+        assert list_prepared() == []
+    finally:
+        connections[ALIAS].close()

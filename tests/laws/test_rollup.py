@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from durable_django.engine.histogram import find_bucket, find_percentile, merge
 from durable_django.engine.rollup import KEPT, roll_up, roll_up_when_due
 from durable_django.ids import new_id
 from durable_django.models import Event, Rollup, Run, RunResult
+from durable_django.store.rollup import claim_minute
 from tests.plugins.store import Store
 from tests.threads import run_together
 
@@ -157,3 +159,14 @@ def test_percentiles_of_merged_histograms() -> None:
         assert found is not None
         assert wanted / 1.2 < found < wanted * 1.2
     assert find_percentile({}, 50) is None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_process_that_freezes_at_its_figures_holds_up_nobody(store: Store, elsewhere: Any) -> None:
+    """Who finds another process in the middle of a minute's figures leaves them to it, and does not wait."""
+    now = timezone.now()
+    minute = now.replace(second=0, microsecond=0) - timedelta(minutes=1)
+    with transaction.atomic(using=store.alias):
+        assert claim_minute(store.alias, minute)
+        assert elsewhere(roll_up, store.alias, now) == 0
+    assert Rollup.objects.count() == 1

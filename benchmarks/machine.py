@@ -34,9 +34,15 @@ def read_memory(pid: int) -> int:
 
 
 def _read_busy() -> float:
-    fields = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / TICK
+    """Return the seconds that the cores which this process may use were busy."""
+    mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    busy = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *words = line.split()
+        if name in mine:
+            fields = [int(each) for each in words[:8]]
+            busy += sum(fields) - fields[3] - fields[4]
+    return busy / TICK
 
 
 @dataclass
@@ -77,7 +83,7 @@ def describe() -> dict[str, Any]:
     """Return what a reader of a figure must know of the machine."""
     return {
         "cpu": _read_model(),
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "python": platform.python_version(),
         "django": version("django"),

@@ -1,7 +1,7 @@
 """A soak: a steady stream of runs for some minutes; each minute latency, memory, and bytes a live row.
 
 Runs that ended more than a minute ago are pruned, so the tables hold about as many rows all the time and what
-grows is bloat. Options: ``minutes``, ``rate`` in runs a second (of 5 steps).
+grows is bloat. Options: ``minutes``, ``rate`` in runs a second (of 5 steps). Wants a server that vacuums.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def run(options: dict[str, int]) -> list[dict[str, Any]]:
     rows = []
     rate = options.get("rate", 100)
     with scratch_database(DISPATCHER="local") as url, _start(url) as (worker,):
+        _demand_vacuum()
         worker.ask("go")
         for minute in range(options.get("minutes", 5)):
             meter = Meter([worker.pid])
@@ -44,6 +45,13 @@ def run(options: dict[str, int]) -> list[dict[str, Any]]:
             print(row, flush=True)
             rows.append(row)
     return rows
+
+
+def _demand_vacuum() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW autovacuum")
+        if cursor.fetchone() == ("off",):
+            raise SystemExit("the server's autovacuum is off, so its tables only grow: no figure")
 
 
 def _start(url: str) -> AbstractContextManager[list[Worker]]:

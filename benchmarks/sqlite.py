@@ -20,7 +20,7 @@ from benchmarks.throughput import measure
 def run(options: dict[str, int]) -> list[dict[str, Any]]:
     """Measure and return one row a contender and one for the latency."""
     runs, steps = options.get("runs", 300), options.get("steps", 10)
-    told: dict[str, Any] = {"threads": options.get("threads", 16), "tasks": options.get("tasks", 128)}
+    told: dict[str, Any] = {"threads": options.get("threads", 64), "tasks": options.get("tasks", 128)}
     with scratch_database(store="sqlite", DISPATCHER="local") as url:
         told |= {"url": url, "durable": {"DISPATCHER": "local"}}
         contenders: dict[str, Any] = {

@@ -20,7 +20,7 @@ from benchmarks.scratch import empty, list_servers, scratch_database
 def run(options: dict[str, int]) -> list[dict[str, Any]]:
     """Measure and return one row a contender."""
     runs, steps = options.get("runs", 1_000), options.get("steps", 10)
-    told = {"threads": options.get("threads", 32), "tasks": options.get("tasks", 128)}
+    told = {"threads": options.get("threads", 64), "tasks": options.get("tasks", 128)}
     with scratch_database() as url:
         told |= {"url": url, "durable": {"DISPATCHER": "local"}}
         mine = partial(measure, told, runs, steps)

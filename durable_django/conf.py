@@ -53,6 +53,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DISPATCHER": "local",  # "local", "celery", "inline", or a dotted path
     "DEFAULT_QUEUE": "durable",
     "LEASE_SECONDS": 30.0,
+    "CODE_VERSION": None,  # what workers say of the project's code, such as a release or a commit
     "CRASH_LIMIT": 5,  # worker deaths in a row before a run is quarantined
     "WORKER_THREADS": 8,  # `def` runs side by side in one worker process
     "PARALLEL_THREADS": 8,  # threads of one process that help with parallel groups of `def` runs

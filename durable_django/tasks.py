@@ -35,9 +35,9 @@ BULK_SECONDS = 5.0
     typing=False,
 )
 def run(*args: Any, **kwargs: Any) -> None:
-    """Execute the run that the message names, unless another worker has it or it has ended."""
+    """Execute the run that the message names, unless another worker has it, it has ended, or this one drains."""
     run_id = read_body(args, kwargs)
-    if run_id is None:
+    if run_id is None or celery_worker.is_draining():  # the tick announces the run again, to another worker
         return
     celery_worker.join()
     close_old_connections()  # Celery does so itself unless CELERY_DB_REUSE_MAX is set
@@ -59,7 +59,14 @@ def tick_now() -> None:
 @worker_ready.connect(weak=False, dispatch_uid="durable_django.start")
 def start_worker(sender: Any = None, **kwargs: Any) -> None:
     """Begin to tick in the worker's main process."""
-    celery_worker.start(list(sender.app.amqp.queues.consume_from))
+    celery_worker.start(list(sender.app.amqp.queues.consume_from), lambda: _measure(sender.pool))
+
+
+def _measure(pool: Any) -> tuple[int, int]:
+    """Return how many tasks a pool executes side by side, and how many it does, those of the project included."""
+    from celery.worker.state import active_requests  # which no process but a worker needs
+
+    return int(pool.num_processes or 1), len(active_requests)
 
 
 @worker_shutting_down.connect(weak=False, dispatch_uid="durable_django.leave")

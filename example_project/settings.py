@@ -95,11 +95,12 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
 }
 if "sqlite" in DATABASES["default"]["ENGINE"]:
-    # IMMEDIATE: writers queue up instead of failing half-way; FULL: a commit survives a power cut.
+    # IMMEDIATE: writers queue up instead of failing half-way; FULL: a commit survives a power cut; 16 MB of
+    # cache: the 2 MB of SQLite's own are less than what one commit of many runs touches.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,  # seconds
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)  # seconds

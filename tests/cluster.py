@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, which may be stopped and killed without harm to others."""
+"""A PostgreSQL server of a test's own, which may be stopped and killed without harm to others; and its standby."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import psycopg
+
+from tests.waiting import wait_until
 
 OWNER = "postgres"
 """Who runs the server if the tests run as root, which PostgreSQL refuses to be."""
@@ -40,9 +44,10 @@ class Cluster:
 
     Args:
         settings: Lines of postgresql.conf.
+        primary: The server whose copy and standby this one becomes.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, primary: Cluster | None = None) -> None:
         programs = find_programs()
         if programs is None:
             raise RuntimeError("initdb and pg_ctl are not installed")
@@ -52,7 +57,11 @@ class Cluster:
             shutil.chown(self._folder, OWNER)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
-        self._call("initdb", "-D", self._data, "-U", OWNER, "--auth=trust", "--no-sync", "-E", "UTF8")
+        if primary is None:
+            self._call("initdb", "-D", self._data, "-U", OWNER, "--auth=trust", "--no-sync", "-E", "UTF8")
+        else:
+            source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", OWNER)
+            self._call("pg_basebackup", "-D", self._data, *source, "-R", "--checkpoint=fast", "--no-sync")
         self.configure({**DEFAULTS, "unix_socket_directories": str(self._folder), **(settings or {})})
         self.start()
 
@@ -74,15 +83,50 @@ class Cluster:
         """Start the server and return when it answers."""
         options = f"-p {self.port}"
         self._call("pg_ctl", "-D", self._data, "-l", self._data + "/log", "-w", "-o", options, "start")
+        self._runs = True
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server; ``immediate`` is a crash, after which it recovers from its log."""
         self._call("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+        self._runs = False
 
     def restart(self, mode: str = "immediate") -> None:
         """Stop the server and start it again."""
         self.stop(mode)
         self.start()
+
+    def wait_for_standby(self, *, synchronous: bool) -> None:
+        """Return once a standby follows; from then on, if ``synchronous``, no commit is answered before it has it."""
+        with psycopg.connect(self.url, autocommit=True) as server:
+            if synchronous:
+                server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                server.execute("SELECT pg_reload_conf()")
+            states = ("quorum", "sync") if synchronous else ("async",)
+            asked = "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = ANY(%s)"
+            wait_until(
+                lambda: server.execute(asked, [list(states)]).fetchone(),
+                timeout=60,
+                what="a standby that follows",
+            )
+
+    def wait_until_followed(self) -> None:
+        """Return once the standby has all that is committed now."""
+        with psycopg.connect(self.url, autocommit=True) as server:
+            (place,) = server.execute("SELECT pg_current_wal_lsn()").fetchone() or ("",)
+            asked = "SELECT 1 FROM pg_stat_replication WHERE flush_lsn >= %s::pg_lsn"
+            wait_until(
+                lambda: server.execute(asked, [place]).fetchone(),
+                timeout=60,
+                what="the standby's catching up",
+            )
+
+    def take_the_place_of(self, primary: Cluster) -> None:
+        """Become the primary, at the port of the one that was, which is gone."""
+        if self._runs:
+            self.stop("fast")
+        self.port = primary.port
+        self.start()
+        self._call("pg_ctl", "-D", self._data, "-w", "promote")
 
     def close(self) -> None:
         """Stop the server, if it runs, and delete its folder."""

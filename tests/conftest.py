@@ -5,7 +5,8 @@ import os
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
-    f"tests.plugins.{name}" for name in ("services", "store", "processes", "lab", "conformance", "suspend")
+    f"tests.plugins.{name}"
+    for name in ("services", "store", "processes", "lab", "conformance", "suspend", "order")
 ]
 
 # No deadline for a single example: on a busy machine it measures the neighbours.

@@ -12,6 +12,7 @@ import psycopg
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tests.processes import SESSION_NAME
 from tests.services import SERVICES
 from tests.settings import DATABASE_PREFIX, SCRATCH
 
@@ -78,6 +79,29 @@ def make_url(alias: str) -> str:
     password = f":{quote(given['PASSWORD'], safe='')}" if given["PASSWORD"] else ""
     port = f":{given['PORT']}" if given["PORT"] else ""
     return f"postgres://{user}{password}@{given['HOST']}{port}/{given['NAME']}"
+
+
+def forget_figures(alias: str) -> None:
+    """Let the server forget what its tables held in earlier tests, of which its statistics tell for a while."""
+    if connections[alias].vendor == "postgresql":
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT pg_stat_reset()")
+
+
+def end_sessions_of_processes(alias: str) -> None:
+    """End what the server still does for processes that were killed: a last statement of theirs may come late.
+
+    It would find the rows of the next test, claim its runs, say, for a worker that is dead.
+    """
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = %s",
+            [SESSION_NAME],
+        )
 
 
 def end_other_sessions(connection: BaseDatabaseWrapper) -> None:

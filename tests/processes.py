@@ -14,6 +14,8 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 TAIL = 4_000
+SESSION_NAME = "durable-test-process"
+"""What PostgreSQL is told that the sessions of these processes are called."""
 
 Value = TypeVar("Value")
 

@@ -5,7 +5,6 @@ Each action names its permission; without one Django would offer and obey it for
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,11 +17,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ..engine import operations
+from ..engine.alias import get_alias
+from ..engine.bulk_ticked import close_ticked, open_ticked
+from ..engine.refusal import record_refusal
 from ..exceptions import OperationRefused, RunNotFound
-from ..models import Run, RunStatus
+from ..models import Run
+from ..models.audit import acting_for
+from .action_result import Result, tell_result
 from .media import CONSOLE
 
 TEMPLATE: Final = "durable_django/admin/confirm.html"
@@ -32,8 +36,9 @@ AT_ONCE: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """What is asked, done and told."""
+    """What is asked, done and told; ``code`` is its name among bulk operations and in the operator log."""
 
+    code: str
     act: Callable[..., Any]
     title: Any
     question: Any
@@ -44,6 +49,7 @@ class Action:
 
 
 CANCEL: Final = Action(
+    code="cancel",
     act=operations.cancel_run,
     title=gettext_lazy("Cancel runs"),
     question=gettext_lazy(
@@ -55,6 +61,7 @@ CANCEL: Final = Action(
     done=ngettext_lazy("Cancelled %d run.", "Cancelled %d runs."),
 )
 RETRY: Final = Action(
+    code="retry",
     act=operations.retry_run,
     title=gettext_lazy("Retry runs"),
     question=gettext_lazy("Let these runs go on where they stopped? Completed steps are not repeated."),
@@ -63,6 +70,7 @@ RETRY: Final = Action(
     done=ngettext_lazy("Queued %d run again.", "Queued %d runs again."),
 )
 RERUN: Final = Action(
+    code="rerun",
     act=operations.rerun,
     title=gettext_lazy("Rerun"),
     question=gettext_lazy(
@@ -74,6 +82,7 @@ RERUN: Final = Action(
     done=ngettext_lazy("Started %d new run.", "Started %d new runs."),
 )
 DELETE: Final = Action(
+    code="delete",
     act=operations.delete_run,
     title=gettext_lazy("Delete runs"),
     question=gettext_lazy(
@@ -152,19 +161,38 @@ def _ask(page: ModelAdmin[Run], request: HttpRequest, runs: list[Run], action: A
 
 
 def _act(page: ModelAdmin[Run], request: HttpRequest, runs: list[Run], action: Action) -> None:
-    done: list[Run] = []
-    refused: Counter[str] = Counter()
-    for run in runs:
-        try:
-            action.act(run.pk, actor=get_actor(request), reason=request.POST.get("reason", ""))
-        except OperationRefused as error:
-            refused[str(error.details["status"])] += 1
-        except RunNotFound:
-            refused["gone"] += 1
-        else:
-            done.append(run)
-    _record(request, done, action)
-    _tell(page, request, len(done), refused, action)
+    using, actor, reason = get_alias(), get_actor(request), request.POST.get("reason", "")
+    result = Result()
+    if len(runs) > 1:
+        keys = [run.pk for run in runs]
+        result.bulk = open_ticked(using, action.code, keys, actor=actor, reason=reason)
+    with acting_for(result.bulk.pk if result.bulk else None):
+        for run in runs:
+            _act_on(using, run, action, result, actor=actor, reason=reason)
+    if result.bulk:
+        close_ticked(using, result.bulk, done=len(result.done), skipped=result.left)
+    _record(request, result.done, action)
+    tell_result(page, request, result, action.done, gone=action.flag == DELETION)
+
+
+def _act_on(using: str, run: Run, action: Action, result: Result, *, actor: str, reason: str) -> None:
+    key, workflow = run.pk, run.workflow
+    try:
+        action.act(key, actor=actor, reason=reason)
+    except (OperationRefused, RunNotFound) as error:
+        status = str(error.details.get("status", "gone"))
+        result.refused[status] += 1
+        record_refusal(
+            using,
+            actor=actor,
+            action=action.code,
+            run_id=key,
+            workflow=workflow,
+            reason=reason,
+            result=f"refused: {status}",
+        )
+    else:
+        result.done.append(run)
 
 
 def _record(request: HttpRequest, done: list[Run], action: Action) -> None:
@@ -172,16 +200,3 @@ def _record(request: HttpRequest, done: list[Run], action: Action) -> None:
         LogEntry.objects.log_actions(
             int(request.user.pk or 0), done, action.flag, change_message=str(action.title)
         )
-
-
-def _tell(
-    page: ModelAdmin[Run], request: HttpRequest, done: int, refused: Counter[str], action: Action
-) -> None:
-    if done:
-        page.message_user(request, action.done % done, messages.SUCCESS)
-    for status, count in refused.items():
-        text = ngettext(
-            "%(count)d run was left alone: %(status)s.", "%(count)d runs were left alone: %(status)s.", count
-        )
-        shown = RunStatus(status).label if status in RunStatus.values else _("no longer stored")
-        page.message_user(request, text % {"count": count, "status": shown}, messages.WARNING)

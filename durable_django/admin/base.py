@@ -54,9 +54,15 @@ class NarrowChangeList(ChangeList):
                 "choices": list(spec.choices(self)),
                 "spec": spec,
                 "form": spec.template != "admin/filter.html",
+                "typed": self._list_kept(spec) if getattr(spec, "typed", False) else None,
             }
             for spec in self.filter_specs
         ]
+
+    def _list_kept(self, spec: Any) -> dict[str, Any]:
+        """Return what a form of the filter carries along."""
+        gone = spec.expected_parameters()
+        return {name: value for name, value in self.params.items() if name not in gone}
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only

@@ -17,13 +17,14 @@ from ..engine.bulk_actions import ACTIONS
 from ..models import BulkOperation, BulkState
 from .asking import ask_or_act, route
 from .bulk_control import ContinueBulk, StopBulk
+from .bulk_export import export_bulk
 from .bulk_operations import StartBulk, list_choices
 from .bulk_page import show_bulk, show_bulk_fragment
-from .bulk_words import name_action, say_chosen, say_matched, show_bulk_state
+from .bulk_words import name_action, say_chosen, say_matched, say_speed, show_bulk_state
 from .keyed_list import KeyedAdmin
 from .pages import build_trail, show_page
 from .permits import may_do
-from .render import find_page, show_moment
+from .render import NOTHING, find_page, show_moment
 
 CHOOSE = "durable_django/admin/bulk_choose.html"
 
@@ -47,6 +48,7 @@ class BulkStateFilter(SimpleListFilter):
 class BulkOperationAdmin(KeyedAdmin):
     """Actions on all that a filter matched."""
 
+    needs_workers = True
     nothing_yet = _("No bulk operation yet. Start one with “All matching…” below the list of runs.")
     list_display = (
         "number",
@@ -57,7 +59,9 @@ class BulkOperationAdmin(KeyedAdmin):
         "done",
         "skipped",
         "failed",
+        "speed",
         "actor",
+        "reason",
         "started",
     )
     list_display_links = ("number",)
@@ -71,7 +75,9 @@ class BulkOperationAdmin(KeyedAdmin):
         "skipped",
         "failed",
         "actor",
+        "reason",
         "created_at",
+        "changed_at",
     )
     list_filter = (BulkStateFilter,)
     search_help_text = _("The number of an operation")
@@ -87,6 +93,7 @@ class BulkOperationAdmin(KeyedAdmin):
             path("new/", ask(partial(start_or_choose, self)), name="durable_django_bulk_new"),
             route(self, "<int:key>/stop/", StopBulk, "bulk_stop"),
             route(self, "<int:key>/continue/", ContinueBulk, "bulk_continue"),
+            path("<int:key>/export/", ask(partial(export_bulk, self)), name="durable_django_bulk_export"),
             # Not through admin_view, which would answer a lost login with a page instead of 401.
             path("<int:key>/live/", partial(show_bulk_fragment, self), name="durable_django_bulk_live"),
             *super().get_urls(),
@@ -122,6 +129,11 @@ class BulkOperationAdmin(KeyedAdmin):
     def shown_matched(self, bulk: BulkOperation) -> str:
         """Show how many rows matched."""
         return say_matched(bulk)
+
+    @admin.display(description=_("speed"))
+    def speed(self, bulk: BulkOperation) -> str:
+        """Show the rows a second."""
+        return say_speed(bulk) or NOTHING
 
     @admin.display(description=_("started"))
     def started(self, bulk: BulkOperation) -> str:

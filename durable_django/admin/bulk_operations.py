@@ -24,7 +24,7 @@ from ..exceptions import BulkInvalid, DurableError
 from ..models import Run
 from .bulk_query import READERS
 from .bulk_words import QUESTIONS
-from .forms import JsonField, ReasonForm
+from .forms import JsonField, ReasonForm, children_field
 from .operation import Operation, is_of_state
 from .pages import show_gone
 from .permits import may_do, may_view
@@ -46,15 +46,16 @@ class StartForm(ReasonForm):
         help_text=gettext_lazy("JSON: what the waiting steps return, as the data of the event or signal."),
         rows=6,
     )
+    children = children_field()
     typed = forms.IntegerField(
         label=gettext_lazy("Number"), widget=forms.TextInput(attrs={"inputmode": "numeric"}), localize=False
     )
 
-    def keep(self, *, value: bool, typed: int | None) -> None:
-        """Leave out what is not asked."""
+    def keep(self, *names: str, typed: int | None) -> None:
+        """Leave out what is not asked: of value and children those that are not named, and the number."""
         self.number = typed
-        if not value:
-            del self.fields["value"]
+        for name in {"value", "children"} - set(names):
+            del self.fields[name]
         if typed is None:
             del self.fields["typed"]
         else:
@@ -133,7 +134,9 @@ class StartBulk(Operation):
         shown = data.get("shown", "") if data is not None else self._write_shown()
         number, _mark, _exact = shown.partition(":")
         many = int(number) if number.isdecimal() and len(number) < 10 else COUNTED
-        form.keep(value=self.name == "resolve", typed=many if many > TYPED else None)
+        assert self.action is not None
+        asked = (*self.action.arguments, *self.action.flags)
+        form.keep(*asked, typed=many if many > TYPED else None)
         return form
 
     def fill_in(self) -> dict[str, Any]:
@@ -207,11 +210,10 @@ class StartBulk(Operation):
             raise BulkInvalid(reason=self.problem)
         number, _mark, exact = cleaned["shown"].partition(":")
         matched = int(number) if number.isdecimal() and len(number) < 10 else None
-        arguments = {"value": cleaned["value"]} if self.name == "resolve" else {}
         return start_bulk(
             self.name,
             self.target,
-            arguments=arguments,
+            arguments=_read_arguments(cleaned),
             matched=Preview(matched, bool(exact), []),
             cutoff=cleaned["seen_at"],
             using=self.using,
@@ -254,6 +256,11 @@ def find_start(site: AdminSite, request: HttpRequest, noun: str, query: str) -> 
         return ""
     url = find_page(site, "bulk_new")
     return f"{url}?{query}&of={noun}" if url else ""
+
+
+def _read_arguments(cleaned: dict[str, Any]) -> dict[str, Any]:
+    given = {"value": cleaned["value"]} if "value" in cleaned else {}
+    return {**given, "children": True} if cleaned.get("children") == "yes" else given
 
 
 def _name(row: Any) -> str:

@@ -8,20 +8,20 @@ from django.contrib.admin import ModelAdmin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from ..clock import read_now
 from ..engine.alias import get_alias
 from ..models import AuditEntry, BulkOperation, BulkState, Run
 from ..store.time_limit import TimeLimitReached, time_limit
+from .bulk_export import may_export
 from .bulk_words import (
     find_hitch,
-    measure_speed,
     name_action,
     say_chosen,
     say_matched,
     say_progress,
+    say_speed,
     show_bulk_state,
 )
 from .pages import build_trail, check_view, show_gone, show_page
@@ -105,11 +105,11 @@ def _build_context(
         "buttons": _list_buttons(page, request, bulk),
         "refusals": _list_refusals(page, request, bulk),
         "log_url": _find_log(page, request, bulk),
+        "export_url": find_page(page.admin_site, "bulk_export", bulk.pk) if may_export(request) else "",
     }
 
 
 def _list_facts(bulk: BulkOperation) -> list[tuple[str, Any]]:
-    speed = measure_speed(bulk)
     facts: list[tuple[str, Any]] = [
         (_("chosen"), say_chosen(bulk)),
         (_("matched at the start"), say_matched(bulk)),
@@ -118,10 +118,17 @@ def _list_facts(bulk: BulkOperation) -> list[tuple[str, Any]]:
         (_("reason"), bulk.reason),
         (_("started"), show_time(bulk.created_at)),
         (_("ended"), show_time(bulk.ended_at) if bulk.ended_at else ""),
-        (_("speed"), _("%s a second") % number_format(round(speed, 1)) if speed else ""),
+        (_("runs that they invoked"), _say_children(bulk)),
+        (_("speed"), say_speed(bulk)),
         (_("worker"), bulk.owner),
     ]
     return [(label, value) for label, value in facts if value]
+
+
+def _say_children(bulk: BulkOperation) -> str:
+    if bulk.action != "cancel":
+        return ""
+    return _("cancelled too") if '"children"' in bulk.arguments else _("left alone")
 
 
 def _list_buttons(

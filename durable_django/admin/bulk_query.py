@@ -15,7 +15,7 @@ from .run_filters import DEFAULT_RANGE, RANGES, read_instant
 from .run_search import read_search
 from .wait_filters import AGES, ENDS
 
-PAGING: Final = ("older", "newer", "e", "p", "action", "next")
+PAGING: Final = ("older", "newer", "place", "e", "p", "action", "next")
 SAME: Final = ("workflow", "queue", "version", "error", "attempts")
 Given = Mapping[str, str]
 
@@ -33,6 +33,7 @@ def read_run_query(request: HttpRequest, now: datetime) -> dict[str, Any]:
     chosen |= {
         to: True for name, to in {"top": "top_level", "children": "children"}.items() if given.pop(name, "")
     }
+    chosen |= {name: True for name in ("begun", "fresh") if given.pop(name, "")}
     if "status" in given:
         chosen["status"] = [code for code in given.pop("status").split(",") if code]
     searching = "q" in given

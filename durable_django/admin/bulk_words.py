@@ -44,6 +44,13 @@ QUESTIONS: Final = {
         button=gettext_lazy("Retry all of them"),
         consequence=gettext_lazy("They go on where they stopped; completed steps are not repeated."),
     ),
+    "wake": Question(
+        ask=lambda count: ngettext("Wake %(count)s run?", "Wake %(count)s runs?", count),
+        button=gettext_lazy("Wake all of them"),
+        consequence=gettext_lazy(
+            "They go on as if the time had come: of a sleep, of the next attempt, or of a later start."
+        ),
+    ),
     "rerun": Question(
         ask=lambda count: ngettext(
             "Start a new run for each of %(count)s run?", "Start a new run for each of %(count)s runs?", count
@@ -127,6 +134,12 @@ def measure_speed(bulk: BulkOperation) -> float | None:
     seconds = (read_time(bulk.changed_at) - read_time(bulk.created_at)).total_seconds()
     seen = bulk.done + bulk.skipped + bulk.failed
     return seen / seconds if seconds > 0 and seen else None
+
+
+def say_speed(bulk: BulkOperation) -> str:
+    """Return the speed in words, or nothing before the first row."""
+    speed = measure_speed(bulk)
+    return _("%s a second") % number_format(round(speed, 1)) if speed else ""
 
 
 def find_hitch(bulk: BulkOperation, now: datetime) -> str:

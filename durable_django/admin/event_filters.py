@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from ..engine.reasons import Why
 from ..models import Run, Wait
+from .run_details import DetailFilter
 from .run_filters import RangeFilter
 from .run_search import Search, read_search
 
 OUTCOMES: Final = (
     ("used", _("used")),
     ("nothing", _("matched nothing")),
+    ("duplicate", _("duplicate")),
     ("refused", _("did not start all that listen")),
     ("pending", _("not routed yet")),
 )
+
+DUPLICATE: Final = Q(reasons__contains=f'"{Why.DUPLICATE}"')
 
 
 class EventOutcomeFilter(SimpleListFilter):
@@ -39,19 +44,22 @@ class EventOutcomeFilter(SimpleListFilter):
             return queryset.filter(routed_at__isnull=True)
         if chosen == "refused":
             return queryset.filter(reasons__isnull=False)
+        if chosen == "duplicate":
+            return queryset.filter(DUPLICATE)
         if chosen not in ("used", "nothing"):
             return queryset
         started = Exists(Run.objects.using(queryset.db).filter(event_id=OuterRef("pk")))
         ended = Exists(Wait.objects.using(queryset.db).filter(event_id=OuterRef("pk")))
         if chosen == "used":
             return queryset.filter(started | ended)
-        return queryset.filter(~started & ~ended, routed_at__isnull=False)
+        plain = Q(reasons__isnull=True) | ~DUPLICATE
+        return queryset.filter(plain, ~started & ~ended, routed_at__isnull=False)
 
 
 class EventRangeFilter(RangeFilter):
     """When it was received."""
 
-    title = _("received")
+    timed: ClassVar = {"created": ("created_at", _("received"))}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the ranges; an id is found at any time, unless a range is chosen."""
@@ -59,6 +67,13 @@ class EventRangeFilter(RangeFilter):
         search = read_event_search(request.GET.get("q", ""))
         self.searching = search is not None and not search.path
         return found
+
+
+class EventTimesFilter(DetailFilter):
+    """A range of time of one's own."""
+
+    details = ()
+    timed: ClassVar = {}
 
 
 def read_event_search(term: str) -> Search | None:

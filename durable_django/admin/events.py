@@ -8,34 +8,56 @@ from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from ..engine.alias import get_alias
+from ..engine.explain_event import find_near
 from ..engine.reasons import Why
 from ..models import Event, Run, Wait
 from ..store.payload_search import HasValue
+from ..store.payload_size import Size
 from .asking import route
-from .event_filters import EventOutcomeFilter, EventRangeFilter, read_event_search
+from .event_filters import EventOutcomeFilter, EventRangeFilter, EventTimesFilter, read_event_search
 from .event_page import show_event, show_outcome
 from .filters import EventNameFilter
-from .keyed_list import KeyedAdmin
+from .keyed_list import KeyedAdmin, KeyedChangeList
 from .payload_file import route_file
-from .permits import may_do, may_see_payloads
+from .permits import may_do
 from .render import NOTHING, find_page, show_moment
+from .run_search import check_search
 from .send_operations import Resend, Send
+
+
+class EventChangeList(KeyedChangeList):
+    """Events by pages of keys."""
+
+    @cached_property
+    def is_bare(self) -> bool:
+        """Tell whether there is no event at all; asked only about an empty list."""
+        return not Event.objects.using(get_alias()).exists()
+
+    @property
+    def nothing_yet(self) -> Any:
+        """Return what is said without a filter: that there is none, or none in the range."""
+        if self.has_active_filters or self.query:
+            return ""
+        return _("No events received.") if self.is_bare else _("No events received in this range of time.")
 
 
 @admin.register(Event)
 class EventAdmin(KeyedAdmin):
     """What was received."""
 
-    nothing_yet = gettext_lazy("No events received in this range of time.")
-    list_display = ("outcome", "name", "shown_id", "did", "received", "source", "external_id")
+    needs_workers = True
+    list_display = ("outcome", "name", "shown_id", "did", "received", "source", "external_id", "size")
     list_display_links = ("shown_id",)
     list_columns = ("name", "source", "external_id", "created_at", "routed_at", "reasons")
-    list_filter = (EventOutcomeFilter, EventRangeFilter, "source", EventNameFilter)
+    list_filter = (EventOutcomeFilter, EventRangeFilter, "source", EventNameFilter, EventTimesFilter)
     search_help_text = gettext_lazy("A full event id or sender’s id; data.customer.id=42 for a payload")
 
     def get_urls(self) -> list[URLPattern]:
@@ -62,16 +84,29 @@ class EventAdmin(KeyedAdmin):
         """Count what each of them started and resumed."""
         extended: QuerySet[Any] = rows.annotate(
             runs_started=_count(Run.objects.using(rows.db)),
+            length=Size("data"),
             waits_ended=_count(Wait.objects.using(rows.db).exclude(kind="cancel").filter(signal="")),
         )
         return extended
 
     def find_obstacle(self, request: HttpRequest, found: Any) -> str:
         """Keep payloads from those who may not see them."""
-        search = read_event_search(found.query)
-        if search is not None and search.path and not may_see_payloads(request):
-            return _("To search in payloads you need the permission “Can view payloads”.")
-        return ""
+        return check_search(request, read_event_search(found.query))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[EventChangeList]:
+        """Return the list by pages of keys."""
+        return EventChangeList
+
+    def suggest(self, request: HttpRequest, found: EventChangeList) -> list[tuple[str, str]]:
+        """Return names like the one that was asked for, or where there are events, or how to send one."""
+        name = request.GET.get("name", "")
+        if not name and found.is_bare:
+            return [(url, _("Send a test event…")) for url, _text in self.list_links(request)]
+        if not name:
+            any_time = {EventRangeFilter.parameter_name: "all"}
+            return [(found.get_query_string(any_time, remove=["from", "until"]), _("Look at any time"))]
+        near = find_near(name) if name else ()
+        return [(found.get_query_string({"name": each}), _("Similar name: %s") % each) for each in near]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -108,6 +143,11 @@ class EventAdmin(KeyedAdmin):
             ngettext("%d resumed", "%d resumed", resumed) % resumed if resumed else "",
         ]
         return ", ".join(text for text in told if text) or NOTHING
+
+    @admin.display(description=gettext_lazy("payload"))
+    def size(self, event: Any) -> str:
+        """Show how large its data is."""
+        return filesizeformat(event.length)
 
     @admin.display(description=gettext_lazy("received"))
     def received(self, event: Event) -> str:

@@ -54,4 +54,4 @@ def say_seconds(value: float) -> str:
     """Return a length of time."""
     if value == 0:
         return "0"
-    return f"{value * 1000:.0f} ms" if value < 1 else say_length(value)
+    return f"{value * 1000:.0f}ms" if value < 1 else say_length(value)

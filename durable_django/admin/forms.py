@@ -79,6 +79,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise forms.ValidationError(_("%s is no JSON; use null or a text.") % name, code="json")
 
 
+def children_field() -> forms.ChoiceField:
+    """Return the question what becomes of the runs that cancelled ones have invoked."""
+    return forms.ChoiceField(
+        label=gettext_lazy("Runs that it invoked"),
+        choices=[("no", gettext_lazy("leave them")), ("yes", gettext_lazy("cancel them too"))],
+        required=False,
+        widget=forms.RadioSelect,
+        initial="no",
+    )
+
+
 class ReasonForm(forms.Form):
     """Asks why."""
 

@@ -1,4 +1,4 @@
-"""What our addresses answer while the database does not: that, and a way to try again.
+"""What all our addresses have in common: the log names the caller's, and a database that fails is told.
 
 Note [Nothing about the fault is told]
     Whoever asks may not be logged in, since the session is in a database too. So the page names neither
@@ -18,6 +18,8 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, URLResolver
 from django.utils import timezone
 
+from ..models.audit import acting_from
+
 logger = logging.getLogger("durable_django.admin")
 
 PAGE: Final = "durable_django/admin/down.html"
@@ -25,7 +27,7 @@ RETRY_SECONDS: Final = 10
 
 
 def guard(routes: Sequence[Any]) -> list[Any]:
-    """Return the routes with a view that answers 503 when the database fails."""
+    """Return the routes with a view that answers 503 when the database fails, and whose log names the address."""
     return [_guard(route) for route in routes]
 
 
@@ -39,7 +41,8 @@ def _wrap(view: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
-            return view(request, *args, **kwargs)
+            with acting_from(str(request.META.get("REMOTE_ADDR") or "")):
+                return view(request, *args, **kwargs)
         except (OperationalError, InterfaceError):
             logger.exception("a page of the console could not be read")
             return _tell(request)

@@ -15,7 +15,7 @@ from ..engine.alias import get_alias
 from ..engine.invariants import find_violations, list_invariants
 from ..management.health import examine
 from .pages import show_page
-from .render import show_time
+from .render import show_sentence, show_time
 
 PAGE: Final = "durable_django/admin/health.html"
 SECONDS: Final = 3.0
@@ -37,6 +37,7 @@ def show_health(page: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
             "code": STATES[each.level][0],
             "icon": STATES[each.level][1],
             "word": words[each.level],
+            "remedy": show_sentence(each.remedy or ""),
         }
         for each in examine(using)
     ]

@@ -1,4 +1,4 @@
-"""Lists by pages of keys for any model: page 1,000 costs what page 1 costs; see ``run_list`` for runs.
+"""Lists by pages of keys for any model: page 1,000 costs what page 1 costs.
 
 Note [A page is asked for by the key beside it]
     ``?older=<key>`` begins below that row and ``?newer=<key>`` ends above it. Rows that come and go meanwhile
@@ -8,13 +8,14 @@ Note [A page is asked for by the key beside it]
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import ValidationError
 from django.db import DataError, OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,18 +23,25 @@ from django.utils.translation import gettext_lazy
 from ..engine.alias import get_alias
 from ..store.time_limit import TimeLimitReached, time_limit
 from .base import COUNTED, NarrowChangeList, ReadOnlyAdmin
+from .liveness import tell_lifeless
+from .render import show_time
 from .sections import list_sections
 
 SEARCH_SECONDS: Final = 3.0
 COUNT_SECONDS: Final = 0.2
+PLACE_DIGITS: Final = 10
 
 
 class KeyedChangeList(NarrowChangeList):
     """Rows between two keys, newest first."""
 
+    kept: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are no filters, and stay in the links."""
     older = newer = ""
     older_url = newer_url = ""
-    many = False
+    place = ""
+    """How many rows come before the page, as the link to it says."""
+    before: int | None = None
     total: int | None = 0
     problem = ""
     """Why there are no rows although there may be some; empty if they are what was asked for."""
@@ -41,19 +49,25 @@ class KeyedChangeList(NarrowChangeList):
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Take our parameters out before Django looks for fields of these names."""
-        for name in ("older", "newer"):
+        for name in ("older", "newer", "place"):
             value = self.params.pop(name, "")
             self.filter_params.pop(name, None)
             if value:
                 setattr(self, name, value)
         return super().get_queryset(request, *args, **kwargs)
 
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        """Return what filters are made of."""
+        found: dict[str, Any] = super().get_filters_params(params)
+        return {name: value for name, value in found.items() if name not in self.kept}
+
     def get_results(self, request: HttpRequest) -> None:
         """Read one page, and count no further than COUNTED."""
+        self.request = request
         self.result_list: list[Any] = []
         self.problem = self.find_obstacle(request)
         if not self.problem:
-            self._try_read()
+            self._try_read(request)
         # Django offers to act on all that match if this is more than the page: we never do.
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_full_result_count = False
@@ -66,27 +80,28 @@ class KeyedChangeList(NarrowChangeList):
         find = getattr(self.model_admin, "find_obstacle", None)
         return str(find(request, self)) if find else ""
 
-    def _try_read(self) -> None:
+    def _try_read(self, request: HttpRequest) -> None:
         begin = time.monotonic()
         try:
             with time_limit(get_alias(), SEARCH_SECONDS):
-                whole = self._read()
+                whole = self.read_page(request)
         except TimeLimitReached:
-            self.problem = _("The search took longer than 3 s. Narrow the time range or use an exact id.")
+            self.problem = _("The search took longer than 3 s. Narrow the time range or use an exact key.")
             self.retry = True
-        except (DataError, OperationalError) as error:
-            self.problem = _("The rows could not be read: %s") % (str(error).splitlines() or [""])[0]
-            self.retry = isinstance(error, OperationalError)
+        except DataError:
+            self.problem = _("The database cannot compare some of these payloads. Narrow the time range.")
+        except OperationalError as error:
+            self.problem = _tell_fault(request, error)
+            self.retry = True
         else:
             self.total = len(self.result_list) if whole else None
             if not whole and time.monotonic() - begin < COUNT_SECONDS:
-                self._count()
-            self.many = self.total is None or self.total > COUNTED
+                self.count_rows()
 
-    def _read(self) -> bool:
+    def read_page(self, request: HttpRequest) -> bool:
         """Read the page, and tell whether that is all there is."""
         size = self.list_per_page
-        older, newer = self._read_key(self.older), self._read_key(self.newer)
+        older, newer = self.read_key(self.older), self.read_key(self.newer)
         page_of: Any = self.model_admin
         rows = page_of.extend_rows(self.queryset).order_by("pk" if newer else "-pk")
         if newer:
@@ -101,7 +116,8 @@ class KeyedChangeList(NarrowChangeList):
         self._link(page, has_older=more or bool(newer), has_newer=(more and bool(newer)) or bool(older))
         return not (more or older or newer)
 
-    def _read_key(self, text: str) -> Any:
+    def read_key(self, text: str) -> Any:
+        """Return the key that a text stands for, or None."""
         try:
             return self.model._meta.pk.to_python(text) if text else None
         except ValidationError:
@@ -110,12 +126,24 @@ class KeyedChangeList(NarrowChangeList):
     def _link(self, page: list[Any], *, has_older: bool, has_newer: bool) -> None:
         if not page:
             return
+        self.before = self._count_before(has_newer=has_newer)
+        size, before = self.list_per_page, self.before
         if has_older:
-            self.older_url = self.get_query_string({"older": page[-1].pk})
+            place = None if before is None else before + len(page)
+            self.older_url = self.get_query_string({"older": page[-1].pk, "place": place})
         if has_newer:
-            self.newer_url = self.get_query_string({"newer": page[0].pk})
+            place = before - size if before is not None and before >= size else None
+            self.newer_url = self.get_query_string({"newer": page[0].pk, "place": place})
 
-    def _count(self) -> None:
+    def _count_before(self, *, has_newer: bool) -> int | None:
+        """Return how many rows come before the page, None if nobody knows; rows may have come meanwhile."""
+        if not has_newer:
+            return 0
+        known = self.place.isdecimal() and len(self.place) < PLACE_DIGITS
+        return int(self.place) or None if known else None
+
+    def count_rows(self) -> None:
+        """Count what the filters leave, if that is quick."""
         try:
             with time_limit(get_alias(), COUNT_SECONDS):
                 self.total = self.queryset.order_by()[: COUNTED + 1].count()
@@ -127,8 +155,16 @@ class KeyedChangeList(NarrowChangeList):
         """Return the number of rows as far as it is known."""
         if self.total is None:
             return _("many")
-        shown = number_format(min(self.total, COUNTED), force_grouping=True)
-        return f"{shown}+" if self.many else shown
+        shown = str(number_format(min(self.total, COUNTED), force_grouping=True))
+        return f"{shown}+" if self.total > COUNTED else shown
+
+    @property
+    def shown_place(self) -> str:
+        """Return which rows of the whole list these are, such as 51–100; empty if that is not known."""
+        if self.before is None or not (self.older_url or self.newer_url):
+            return ""
+        first, last = self.before + 1, self.before + len(self.result_list)
+        return "–".join(number_format(each, force_grouping=True) for each in (first, last))
 
     @property
     def here_url(self) -> str:
@@ -141,11 +177,31 @@ class KeyedChangeList(NarrowChangeList):
         words = [str(word) for spec in self.filter_specs for word in self._tell(spec)]
         return [*words, f"“{self.query}”"] if self.query else words
 
+    @property
+    def nothing_yet(self) -> Any:
+        """Return what is said if there is no row at all, or nothing; asked only about an empty list."""
+        page: Any = self.model_admin
+        return "" if self.has_active_filters or self.query else page.nothing_yet
+
+    @property
+    def suggestions(self) -> list[tuple[str, str]]:
+        """Return links to lists that are not empty; asked only about one that is."""
+        suggest = getattr(self.model_admin, "suggest", None)
+        return suggest(self.request, self) if suggest else []
+
     def _tell(self, spec: Any) -> list[Any]:
-        if not isinstance(spec, SimpleListFilter):
+        if hasattr(spec, "told"):
+            return list(spec.told())
+        if not isinstance(spec, SimpleListFilter) or not spec.value():
             return []
-        chosen = [each for each in spec.choices(self) if each["selected"]]
-        return [each["display"] for each in chosen if spec.value() or each["query_string"] != "?"]
+        return [each["display"] for each in spec.choices(self) if each["selected"]]
+
+
+def _tell_fault(request: HttpRequest, error: Exception) -> str:
+    """Say that it failed, and to those who may know everything, why."""
+    if not request.user.is_superuser:
+        return _("The rows could not be read.")
+    return _("The rows could not be read. The database said: %s") % (str(error).splitlines() or [""])[0]
 
 
 class KeyedAdmin(ReadOnlyAdmin):
@@ -153,6 +209,8 @@ class KeyedAdmin(ReadOnlyAdmin):
 
     change_list_template = "durable_django/admin/keyed_list.html"
     nothing_yet: Any = gettext_lazy("Nothing is stored yet.")
+    needs_workers: ClassVar[bool] = False
+    """Whether its rows come from workers, or are moved by them."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeyedChangeList]:
         """Return the list by pages of keys."""
@@ -171,7 +229,8 @@ class KeyedAdmin(ReadOnlyAdmin):
         shown = {
             "sections": list_sections(self.admin_site, request),
             "links": self.list_links(request),
-            "nothing_yet": self.nothing_yet,
+            "asked_at": show_time(timezone.now()),
+            "lifeless": tell_lifeless(self.admin_site, request) if self.needs_workers else None,
             **(extra_context or {}),
         }
         return super().changelist_view(request, shown)

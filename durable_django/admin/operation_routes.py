@@ -11,11 +11,12 @@ from django.urls import URLPattern, path
 
 from .asking import route
 from .operation import Operation
+from .pause_operations import Pause, Resume
 from .rerun_operations import Rerun, RerunFrom
 from .run_export_one import export_run
 from .run_operations import Cancel, Retry
 from .wake_operation import Wake
-from .workflow_operations import Invoke, Pause, Resume
+from .workflow_operations import Invoke
 
 RUN_OPERATIONS: Final[dict[str, type[Operation]]] = {
     "cancel": Cancel,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.contrib.admin import AdminSite
 from django.db.models import Model, QuerySet
+from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..engine.redact import redact, redact_text
+from ..engine.redact import WITHHELD, redact, redact_text
 from ..engine.words import Word
 
 SHOWN_CHARACTERS: Final = 64 * 1024
@@ -55,6 +56,16 @@ def _indent(text: str) -> str:
 def show_value(value: Any) -> SafeString:
     """Return a value that was read and masked already, as indented JSON, cut at 64 KB."""
     return show_text(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show_payload(value: Any, stored: str | None) -> SafeString:
+    """Return what was read of a stored payload; if it cannot be read, why, and how much is stored."""
+    told = value if isinstance(value, str) else ""
+    if not told.startswith(f"{WITHHELD} "):
+        return show_value(value)
+    text = _("It cannot be read here (%(code)s); %(size)s are stored.")
+    size = filesizeformat(len((stored or "").encode()))
+    return format_html('<p class="dd-bad">⚠ {}</p>', text % {"code": told.split()[-1], "size": size})
 
 
 def show_sentence(text: str) -> SafeString:

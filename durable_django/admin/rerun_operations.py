@@ -13,16 +13,18 @@ from django.utils.translation import gettext_lazy, ngettext
 from ..define.registry import registry
 from ..engine import operations
 from ..engine.operations import UNCHANGED, StepRef
+from ..engine.rerun_facts import compare_steps, find_key_holder
 from ..engine.reveal import open_event, reveal_event
 from ..engine.words import name_step
-from ..exceptions import DurableError
-from ..models import Step, StepKind, StepStatus
+from ..exceptions import DurableError, KeyInUse
+from ..models import Run, Step, StepKind, StepStatus
 from ..models.run import ENDED, LIVE
+from ..store.copy_steps import count_copies
 from .edited import compare, restore, write_json
 from .forms import EMPTY, JsonField, ReasonForm
 from .operation import is_of_state
 from .permits import may_see_payloads
-from .render import find_page
+from .render import find_page, show_link
 from .run_operations import RunOperation
 
 EFFECTS: Final = (StepKind.RUN, StepKind.FETCH, StepKind.INFER, StepKind.WRAP, StepKind.SEND, StepKind.INVOKE)
@@ -32,7 +34,24 @@ OFFERED: Final = 500
 
 
 class RerunForm(ReasonForm):
-    """Asks for the input."""
+    """Asks for the input, and for the key if another run has it."""
+
+    held = forms.ChoiceField(
+        label=gettext_lazy("Key"),
+        choices=[
+            ("stop", gettext_lazy("keep the key, and start nothing while that run goes on")),
+            ("new", gettext_lazy("use a new key")),
+        ],
+        widget=forms.RadioSelect,
+        initial="stop",
+        required=False,
+    )
+    key = forms.CharField(
+        label=gettext_lazy("New key"),
+        help_text=gettext_lazy("By which the run is found; empty: none."),
+        max_length=255,
+        required=False,
+    )
 
     payload = JsonField(
         label=gettext_lazy("Input"),
@@ -68,7 +87,14 @@ class Rerun(RunOperation):
         form = super().make_form(data)
         if not may_see_payloads(self.request) or not isinstance(self.shown, dict):
             del form.fields["payload"]
+        if self.holder is None and (data is None or "held" not in data):
+            del form.fields["held"], form.fields["key"]
         return form
+
+    @cached_property
+    def holder(self) -> Run | None:
+        """Return the run that has the key and has not ended."""
+        return find_key_holder(self.using, self.target)
 
     def fill_in(self) -> dict[str, Any]:
         """Begin with the old input."""
@@ -87,26 +113,46 @@ class Rerun(RunOperation):
     def list_consequences(self) -> list[Any]:
         """Name the steps with effects, the key, and a change of the code."""
         told = [_("All steps run again, including those with outside effects."), *self._list_effects()]
-        if self.target.key:
-            told.append(_("The new run has the same key, %s.") % self.target.key)
-        return [*told, *self._tell_version()]
+        return [*told, *self.tell_key(), *self.tell_version()]
+
+    def tell_key(self) -> list[Any]:
+        """Say what becomes of the key, and who has it."""
+        if self.holder is None:
+            return [_("The new run has the same key, %s.") % self.target.key] if self.target.key else []
+        text = _("The key {key} belongs to run {run}, which is {state}.")
+        link = show_link(self.site, Run, self.holder.pk)
+        state = self.holder.get_status_display()
+        return [format_html(text, key=self.target.key, run=link, state=state)]
 
     def _list_effects(self) -> list[Any]:
         steps = Step.objects.using(self.using).filter(run_id=self.target.pk, kind__in=EFFECTS)
         names = sorted(set(steps.values_list("name", flat=True)[: NAMES * 10]))
         if not names:
             return []
-        shown = ", ".join(names[:NAMES]) + (", …" if len(names) > NAMES else "")
-        return [_("In the old run these steps called code or sent something: %s.") % shown]
+        return [_("In the old run these steps called code or sent something: %s.") % _list(names)]
 
-    def _tell_version(self) -> list[Any]:
+    def tell_version(self) -> list[Any]:
+        """Say how the code differs from that of the old run."""
         workflow = registry.find(self.target.workflow)
         if workflow is None:
             return [_("This process does not know the workflow; a worker that does will execute it.")]
         if workflow.version == self.target.version:
             return []
         values = {"then": self.target.version or "–", "now": workflow.version or "–"}
-        return [_("The code version was %(then)s then and is %(now)s now.") % values]
+        return [
+            _("The code version was %(then)s then and is %(now)s now.") % values,
+            *self._tell_steps(workflow.version),
+        ]
+
+    def _tell_steps(self, version: str) -> list[Any]:
+        changes = compare_steps(self.using, self.target, version)
+        if changes is None:
+            return [_("No run of that version has completed yet, so its steps are not known.")]
+        told = [
+            (_("Steps that runs of now have and this one lacks: %s."), changes.new),
+            (_("Steps that this run has and runs of now lack: %s."), changes.gone),
+        ]
+        return [text % _list(names) for text, names in told if names] or [_("Both have the same steps.")]
 
     def find_field(self, error: DurableError) -> str:
         """Put errors of the data beside it."""
@@ -114,7 +160,21 @@ class Rerun(RunOperation):
 
     def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Rerun."""
-        return operations.rerun(self.target.pk, data=self.read_data(cleaned), **who)
+        return operations.rerun(self.target.pk, data=self.read_data(cleaned), **self.read_key(cleaned), **who)
+
+    def read_key(self, cleaned: dict[str, Any]) -> dict[str, Any]:
+        """Return what was chosen about the key."""
+        if cleaned.get("held") == "new":
+            return {"key": cleaned.get("key", "")}
+        return {"unless_held": "held" in cleaned}
+
+    def tell_refused(self, error: DurableError) -> str:
+        """Name the run that has the key."""
+        if not isinstance(error, KeyInUse):
+            return super().tell_refused(error)
+        return (
+            _("Nothing was done: the key %(key)s belongs to run %(id)s, which has not ended.") % error.details
+        )
 
     def read_data(self, cleaned: dict[str, Any]) -> Any:
         """Return the data with what was masked, or UNCHANGED."""
@@ -142,7 +202,7 @@ class RerunFromForm(RerunForm):
         required=False,
         rows=4,
     )
-    field_order = ("step", "payload", "step_input", "reason")
+    field_order = ("step", "payload", "step_input", "held", "key", "reason")
 
 
 class RerunFrom(Rerun):
@@ -186,13 +246,20 @@ class RerunFrom(Rerun):
 
     def list_consequences(self) -> list[Any]:
         """Say what is copied."""
-        count = sum(step.status == StepStatus.COMPLETED for step in self.steps)
-        told = [
-            _("Completed steps before it are copied and not executed; it and all after it run again."),
-            ngettext("The old run has %d completed step.", "The old run has %d completed steps.", count)
-            % count,
-        ]
-        return [*told, *self._tell_version()]
+        told = [_("Completed steps before it are copied and not executed; it and all after it run again.")]
+        return [*told, *self._tell_copied(), *self.tell_key(), *self.tell_version()]
+
+    def _tell_copied(self) -> list[Any]:
+        begin = next((step for step in self.steps if str(step.pk) == self.fill_in()["step"]), None)
+        if begin is None:
+            return []
+        count = count_copies(self.using, self.target.pk, before=begin.pk)
+        text = ngettext(
+            "From “%(step)s” on: %(count)d finished step is copied.",
+            "From “%(step)s” on: %(count)d finished steps are copied.",
+            count,
+        )
+        return [text % {"step": name_step(begin.name, begin.index), "count": count}]
 
     def find_field(self, error: DurableError) -> str:
         """Put errors of the step beside it."""
@@ -207,8 +274,13 @@ class RerunFrom(Rerun):
             data=self.read_data(cleaned),
             from_step=StepRef(step.name, step.index),
             step_input=UNCHANGED if given is EMPTY else given,
+            **self.read_key(cleaned),
             **who,
         )
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:NAMES]) + (", …" if len(names) > NAMES else "")
 
 
 def _say_step(step: Step) -> str:

@@ -26,11 +26,11 @@ def list_buttons(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> list[
     """Return what the user may do to the run as it is now, the most likely first."""
     waking = {"sleep": _("Wake now…"), "start": _("Start now…"), "retry": _("Retry now…")}
     wake = waking.get(run.waits_for) if run.status == RunStatus.WAITING else None
-    began = bool(getattr(run, "steps_seen", 1))
+    began = bool(getattr(run, "steps_told", True))
     offered = [
         ("run_wake", "retry_run", wake is not None, wake, ""),
         ("run_retry", "retry_run", run.status in AGAIN, _("Retry…"), ""),
-        ("run_rerun", "rerun_run", True, _("Rerun…"), "" if run.status in ENDED else QUIET),
+        ("run_rerun", "rerun_run", True, _("Rerun…"), "" if run.status == RunStatus.COMPLETED else QUIET),
         ("run_rerun_from", "rerun_run", began, _("Rerun from step…"), QUIET),
         ("workflow_invoke", "invoke_workflow", True, _("Invoke anew…"), QUIET),
         ("run_export_one", "export_run", True, _("Export"), QUIET),

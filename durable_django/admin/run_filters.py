@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.contrib.admin import SimpleListFilter
@@ -27,8 +27,17 @@ RANGES: Final = {
 }
 DEFAULT_RANGE: Final = "24h"
 CUSTOM: Final = "custom"
+BY: Final = "by"
+TIMED: Final = {
+    "created": ("created_at", _("created")),
+    "started": ("started_at", _("started")),
+    "ended": ("ended_at", _("ended")),
+}
+"""The instants of a run that a range may be of."""
 SKEW: Final = timedelta(hours=1)
 """Ids begin with the time of the host that made them, which may be wrong by so much."""
+YEARS: Final = (1970, 9000)
+"""Other years are no instants of runs, and too near to the ends of what can be computed."""
 LONG: Final = timedelta(days=7)
 """The longest range in which rows may be looked through one by one."""
 
@@ -46,6 +55,10 @@ class StateFilter(SimpleListFilter):
     def chosen(self) -> list[str]:
         """Return the codes that were asked for."""
         return [code for code in (self.value() or "").split(",") if code]
+
+    def told(self) -> list[str]:
+        """Return the states in words."""
+        return [str(WORDS[code].label) for code in self.chosen() if code in WORDS]
 
     def is_short(self) -> bool:
         """Tell whether indexes find the states that were chosen among all runs."""
@@ -76,25 +89,34 @@ class StateFilter(SimpleListFilter):
 class RangeFilter(SimpleListFilter):
     """When the run was created; without a choice the last 24 hours, and any time for an id or a key.
 
-    ``?from=2026-01-31T08:00&until=…`` is a range of one's own, in the active time zone.
+    ``?from=2026-01-31T08:00&until=…`` is a range of one's own, in the active time zone; ``?by=ended`` looks at
+    when it ended.
     """
 
     title = _("created")
     parameter_name = "created"
+    timed: ClassVar[dict[str, tuple[str, Any]]] = TIMED
+    ranges: ClassVar[dict[str, tuple[Any, timedelta | None]]] = RANGES
+    longest: ClassVar[timedelta] = LONG
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the ranges."""
         search = read_search(request.GET.get("q", ""))
         self.searching = search is not None and not search.path
+        self.column, self.title = self.timed.get(request.GET.get(BY, ""), self.timed["created"])
         self.begin, self.end = read_instant(request, "from"), read_instant(request, "until")
-        return [(code, label) for code, (label, _length) in RANGES.items()]
+        return [(code, label) for code, (label, _length) in self.ranges.items()]
 
     def chosen(self) -> str:
         """Return the range that holds."""
         if self.begin or self.end:
             return CUSTOM
         value = self.value()
-        return value if value in RANGES else "all" if self.searching else DEFAULT_RANGE
+        return value if value in self.ranges else self.find_default()
+
+    def find_default(self) -> str:
+        """Return the range that holds without a choice."""
+        return "all" if self.searching else DEFAULT_RANGE
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Return a link for each range."""
@@ -102,19 +124,23 @@ class RangeFilter(SimpleListFilter):
             query = changelist.get_query_string({self.parameter_name: code}, remove=["from", "until"])
             yield {"selected": code == self.chosen(), "query_string": query, "display": label}
         if self.chosen() == CUSTOM:
-            yield {"selected": True, "query_string": changelist.get_query_string(), "display": self.told()}
+            yield {"selected": True, "query_string": changelist.get_query_string(), "display": self._say()}
 
-    def told(self) -> str:
+    def told(self) -> list[str]:
         """Return the range in words."""
+        plain = self.column == "created_at"
+        return [self._say() if plain else f"{self.title}: {self._say()}"]
+
+    def _say(self) -> str:
         if self.chosen() != CUSTOM:
-            return str(RANGES[self.chosen()][0])
+            return str(self.ranges[self.chosen()][0])
         shown = [f"{timezone.localtime(each):%F %H:%M}" if each else "…" for each in (self.begin, self.end)]
         return " – ".join(shown)
 
     def is_long(self) -> bool:
         """Tell whether too many rows lie in the range to look through them one by one."""
-        length = RANGES[self.chosen()][1] if self.chosen() != CUSTOM else self._measure()
-        return length is None or length > LONG
+        length = self.ranges[self.chosen()][1] if self.chosen() != CUSTOM else self._measure()
+        return length is None or length > self.longest
 
     def _measure(self) -> timedelta | None:
         return None if self.begin is None else (self.end or timezone.now()) - self.begin
@@ -123,20 +149,24 @@ class RangeFilter(SimpleListFilter):
         """Return the rows of the range: ids are in order of time, so the primary key answers."""
         if self.chosen() == CUSTOM:
             return self._select_custom(queryset)
-        length = RANGES[self.chosen()][1]
+        length = self.ranges[self.chosen()][1]
         if length is None:
             return queryset
         # The host's clock is good enough for the key's hour of grace; the database's decides.
-        return queryset.filter(
-            pk__gte=find_key(timezone.now() - length - SKEW), created_at__gte=Now() - length
-        )
+        rows = self._bound(queryset, timezone.now() - length - SKEW, None)
+        return rows.filter(**{f"{self.column}__gte": Now() - length})
 
     def _select_custom(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.begin:
-            queryset = queryset.filter(pk__gte=find_key(self.begin - SKEW), created_at__gte=self.begin)
-        if self.end:
-            queryset = queryset.filter(pk__lte=find_key(self.end + SKEW), created_at__lt=self.end)
-        return queryset
+        begin, end = self.begin, self.end
+        rows = self._bound(queryset, begin and begin - SKEW, end and end + SKEW)
+        limits = {f"{self.column}__gte": begin, f"{self.column}__lt": end}
+        return rows.filter(**{name: moment for name, moment in limits.items() if moment})
+
+    def _bound(self, rows: QuerySet[Any], begin: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        """Bound the keys too, which are in the order in which runs were created."""
+        if begin and self.column == "created_at":
+            rows = rows.filter(pk__gte=find_key(begin))
+        return rows.filter(pk__lte=find_key(end)) if end else rows
 
 
 def find_key(moment: datetime) -> UUID:
@@ -150,6 +180,6 @@ def read_instant(request: HttpRequest, name: str) -> datetime | None:
         moment = parse_datetime(request.GET.get(name, ""))
     except ValueError:  # well formed, and no such day
         return None
-    if moment is None:
+    if moment is None or not YEARS[0] <= moment.year < YEARS[1]:
         return None
     return timezone.make_aware(moment) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,185 +1,116 @@
-"""The list of runs by pages of keys: page 1,000 costs what page 1 costs.
-
-Note [A page is asked for by the key beside it]
-    ``?older=<id>`` begins below that run and ``?newer=<id>`` ends above it. Rows that come and go meanwhile
-    move nothing. The count stops at COUNTED, in the database, and is given up when it takes long.
-"""
+"""The list of runs: what it refuses to look for, what is new on it, and its filters without the rows."""
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 from uuid import UUID
 
-from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db import DataError, OperationalError
-from django.db.models import QuerySet
+from django.db.models import Subquery
 from django.http import HttpRequest
-from django.utils.formats import number_format
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from ..engine.alias import get_alias
-from ..engine.words import WORDS
+from ..engine.expressions import Expression
 from ..models import Run
 from ..store.time_limit import TimeLimitReached, time_limit
-from .base import COUNTED, NarrowChangeList
+from .keyed_list import COUNT_SECONDS, KeyedChangeList
 from .permits import may_see_payloads
+from .run_columns import NAMES as COLUMNS
+from .run_columns import fill_inputs
 from .run_details import DetailFilter
 from .run_filters import RangeFilter, StateFilter
-from .run_search import read_search
+from .run_now import tell_now
+from .run_search import check_search, read_search
+from .run_tester import PARAMETER as TESTER
+from .run_tester import Tested, check_runs, read_expression
 
-SEARCH_SECONDS: Final = 3.0
-COUNT_SECONDS: Final = 0.2
+TEST_SECONDS: Final = 2.5
+"""What an expression may take, within the limit of a read."""
+TEST_MOST: Final = 1_000
+"""Runs that an expression is tested on for one page."""
 NEWS: Final = 100
 """Runs that came meanwhile are counted no further."""
 
 
-class RunChangeList(NarrowChangeList):
-    """Rows between two keys, newest first."""
+class RunChangeList(KeyedChangeList):
+    """Runs between two keys, newest first."""
 
-    older = newer = ""
-    older_url = newer_url = ""
-    many = False
-    total: int | None = 0
-    problem = ""
-    """Why there are no rows although there may be some; empty if they are what was asked for."""
-    retry = False
-
-    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Take our parameters out before Django looks for fields of these names."""
-        for name in ("older", "newer"):
-            value = self.params.pop(name, "")
-            self.filter_params.pop(name, None)
-            if value:
-                setattr(self, name, value)
-        return super().get_queryset(request, *args, **kwargs)
+    kept = (*COLUMNS, TESTER)
+    tested: Tested | None = None
+    """What came of the expression that the address has."""
+    source = ""
+    expression: Expression | None = None
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page, and count no further than COUNTED."""
-        self.result_list: list[Any] = []
-        self.problem = self._find_obstacle(request)
-        if not self.problem:
-            self._try_read()
-        # Django offers to act on all that match if this is more than the page: we never do.
-        self.result_count = self.full_result_count = len(self.result_list)
-        self.show_full_result_count = False
-        self.show_admin_actions = True
-        self.can_show_all = self.multi_page = False
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+        """Read one page; with an expression, only the runs that it is true of."""
+        super().get_results(request)
+        if self.tested is not None and self.tested.checked and self.total is None:
+            self.count_rows()
 
-    def _try_read(self) -> None:
-        begin = time.monotonic()
-        try:
-            with time_limit(get_alias(), SEARCH_SECONDS):
-                whole = self._read()
-        except TimeLimitReached:
-            self.problem = _("The search took longer than 3 s. Narrow the time range or use an exact key.")
-            self.retry = True
-        except DataError:
-            self.problem = _("The database cannot compare some of these payloads. Narrow the time range.")
-        except OperationalError as error:
-            self.problem = _("The runs could not be read: %s") % (str(error).splitlines() or [""])[0]
-            self.retry = True
-        else:
-            self.total = len(self.result_list) if whole else None
-            if not whole and time.monotonic() - begin < COUNT_SECONDS:
-                self._count()
-            self.many = self.total is None or self.total > COUNTED
+    def read_page(self, request: HttpRequest) -> bool:
+        """Read the page and what its columns show, and tell whether that is all there is."""
+        whole = self._test() if self.source else super().read_page(request)
+        fill_inputs(request, self.result_list, self.queryset.db)
+        return whole
 
-    def _read(self) -> bool:
-        """Read the page, and tell whether that is all there is."""
-        size = self.list_per_page
-        older, newer = _read_key(self.older), _read_key(self.newer)
-        rows = self.queryset.order_by("pk" if newer else "-pk")
-        if newer:
-            rows = rows.filter(pk__gt=newer)
-        elif older:
+    def _test(self) -> bool:
+        assert self.expression is not None
+        rows = tell_now(self.queryset).order_by("-pk")
+        if older := self.read_key(self.older):
             rows = rows.filter(pk__lt=older)
-        found = list(rows[: size + 1])
-        more, page = len(found) > size, found[:size]
-        if newer:
-            page.reverse()
-        self.result_list = page
-        self._link(page, has_older=more or bool(newer), has_newer=(more and bool(newer)) or bool(older))
-        return not (more or older or newer)
+        self.tested = check_runs(
+            rows, self.expression, found=self.list_per_page, most=TEST_MOST, seconds=TEST_SECONDS
+        )
+        self.result_list = self.tested.matched
+        if self.tested.more:
+            self.older_url = self.get_query_string({"older": self.tested.last})
+        return False
 
-    def _link(self, page: list[Any], *, has_older: bool, has_newer: bool) -> None:
-        if not page:
-            return
-        if has_older:
-            self.older_url = self.get_query_string({"older": page[-1].pk})
-        if has_newer:
-            self.newer_url = self.get_query_string({"newer": page[0].pk})
+    def find_obstacle(self, request: HttpRequest) -> str:
+        """Return why no run is looked for: a permission is missing, or too many would be looked at."""
+        if problem := check_search(request, read_search(self.query)) or self._check_source(request):
+            return problem
+        slow = [each for each in self._find(DetailFilter).chosen() if not each.indexed]
+        if not slow or not self._find(RangeFilter).is_long() or self._find(StateFilter).is_short():
+            return ""
+        text = _(
+            "“%s” is looked for run by run. Choose a state other than completed, or a range of at most 7 days."
+        )
+        return str(text % slow[0].label)
 
-    def _count(self) -> None:
-        try:
-            with time_limit(get_alias(), COUNT_SECONDS):
-                self.total = self.queryset.order_by()[: COUNTED + 1].count()
-        except TimeLimitReached:
-            self.total = None
+    def _check_source(self, request: HttpRequest) -> str:
+        self.source = request.GET.get(TESTER, "").strip()
+        if not self.source:
+            return ""
+        if not may_see_payloads(request):
+            return _("To test expressions you need the permission “Can view payloads”.")
+        self.expression, error = read_expression(self.source)
+        if error:
+            self.tested = Tested(source=self.source, error=error)
+        return _("The expression is not valid. What is wrong stands beside it.") if error else ""
+
+    def _find(self, kind: Any) -> Any:
+        return next(each for each in self.filter_specs if isinstance(each, kind))
 
     def count_news(self, since: str) -> int:
         """Return how many runs came after that one and meet the filters; at most NEWS, in one query."""
-        key = _read_key(since)
+        key = self.read_key(since)
         rows = self.queryset.filter(pk__gt=key) if key else self.queryset
         return int(rows.order_by()[:NEWS].count())
-
-    def _find_obstacle(self, request: HttpRequest) -> str:
-        search = read_search(self.query)
-        if search is not None and search.path and not may_see_payloads(request):
-            return _("To search in payloads you need the permission “Can view payloads”.")
-        slow = [each for each in self._details().chosen() if not each.indexed]
-        if slow and self._range().is_long() and not self._states().is_short():
-            text = _(
-                "“%s” is looked for run by run. Choose a state other than completed, or a range of at most 7 days."
-            )
-            return str(text % slow[0].label)
-        return ""
-
-    def _states(self) -> StateFilter:
-        return next(each for each in self.filter_specs if isinstance(each, StateFilter))
-
-    def _range(self) -> RangeFilter:
-        return next(each for each in self.filter_specs if isinstance(each, RangeFilter))
-
-    def _details(self) -> DetailFilter:
-        return next(each for each in self.filter_specs if isinstance(each, DetailFilter))
-
-    @property
-    def shown_total(self) -> str:
-        """Return the number of rows as far as it is known."""
-        if self.total is None:
-            return _("many")
-        shown = str(number_format(min(self.total, COUNTED), force_grouping=True))
-        return f"{shown}+" if self.many else shown
 
     @property
     def nothing_yet(self) -> bool:
         """Tell whether there is no run at all; asked only about an empty list."""
-        return not Run.objects.using(get_alias()).exists()
+        return not self._past[0]
 
     @property
     def newest(self) -> str:
         """Return the key after which runs are news; empty on any page but the first."""
-        if self.older or self.newer or self.problem:
+        if self.older or self.newer or self.problem or self.source:
             return ""
         return str(self.result_list[0].pk) if self.result_list else str(UUID(int=0))
-
-    @property
-    def told(self) -> list[str]:
-        """Return what the filters say, for the sentence that stands for an empty list."""
-        words: list[str] = []
-        for spec in self.filter_specs:
-            if isinstance(spec, StateFilter):
-                words += [str(WORDS[code].label) for code in spec.chosen() if code in WORDS]
-            elif isinstance(spec, RangeFilter):
-                words.append(spec.told())
-            elif isinstance(spec, DetailFilter):
-                words += spec.told()
-            elif isinstance(spec, SimpleListFilter) and spec.value():
-                words.append(str(spec.value()))
-        return [*words, f"“{self.query}”"] if self.query else words
 
     @property
     def any_time_url(self) -> str:
@@ -188,9 +119,48 @@ class RunChangeList(NarrowChangeList):
         return str(query)
 
     @property
-    def here_url(self) -> str:
-        """Return the query of the list as it is, from its first page."""
-        return str(self.get_query_string())
+    def untested_url(self) -> str:
+        """Return the same list without an expression."""
+        return str(self.get_query_string(remove=[TESTER]))
+
+    @property
+    def kept_by_tester(self) -> list[tuple[str, Any]]:
+        """Return what the form of the expression carries along."""
+        return [(name, value) for name, value in self.params.items() if name != TESTER]
+
+    @property
+    def told(self) -> list[str]:
+        """Return what the filters say, and the expression."""
+        return [*super().told, f"“{self.source}”"] if self.source else super().told
+
+    @property
+    def latest(self) -> Run | None:
+        """Return the newest run that the filters leave at any time; asked only about an empty list."""
+        return self._past[1]
+
+    @cached_property
+    def _past(self) -> tuple[bool, Run | None]:
+        """Whether there is any run, and the newest at any time that the other filters leave, in one query."""
+        newest: Any = Run.objects.using(get_alias()).order_by("-pk")
+        if self._find(RangeFilter).value() == "all":
+            return newest.exists(), None
+        rows = self._filter_any_time().order_by("-pk")
+        told = newest.annotate(
+            found=Subquery(rows.values("pk")[:1]), at=Subquery(rows.values("created_at")[:1])
+        )
+        try:
+            with time_limit(get_alias(), COUNT_SECONDS):
+                found = told.values_list("found", "at").first()
+        except TimeLimitReached:
+            return True, None
+        return found is not None, Run(pk=found[0], created_at=found[1]) if found and found[0] else None
+
+    def _filter_any_time(self) -> Any:
+        rows: Any = self.root_queryset
+        for spec in self.filter_specs:
+            if not isinstance(spec, RangeFilter):
+                rows = spec.queryset(self.request, rows)
+        return self.model_admin.get_search_results(self.request, rows, self.query)[0]
 
 
 class UnreadChangeList(RunChangeList):
@@ -200,7 +170,9 @@ class UnreadChangeList(RunChangeList):
         """Read nothing."""
         self.result_list = []
         self.result_count = self.full_result_count = 0
-        self.problem = self._find_obstacle(request)
+        self.problem = self.find_obstacle(request)
+        if self.source and not self.problem:
+            self.problem = _("The runs that an expression is true of cannot be exported.")
 
 
 def select_runs(page: Any, request: HttpRequest) -> UnreadChangeList | None:
@@ -211,10 +183,3 @@ def select_runs(page: Any, request: HttpRequest) -> UnreadChangeList | None:
     except IncorrectLookupParameters:
         return None
     return found
-
-
-def _read_key(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

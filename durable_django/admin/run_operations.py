@@ -6,23 +6,27 @@ from typing import Any, Final
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..engine import operations
 from ..engine.alias import get_alias
 from ..engine.diagnose import diagnose
+from ..engine.grant import Limit, find_limit
 from ..engine.refusal import record_refusal
-from ..exceptions import DurableError, OperationRefused
+from ..exceptions import DurableError, InvalidAttempts, OperationRefused
 from ..models import Run, RunStatus, Step, StepStatus, Wait, WaitStatus
 from ..models.run import LIVE
 from .actions import get_actor
-from .forms import ReasonForm
+from .forms import ReasonForm, children_field
 from .operation import Operation
 from .render import find_page, show_sentence
 from .run_page import find_run, show_missing
 
 AGAIN: Final = (RunStatus.FAILED, RunStatus.CANCELLED)
+FEW: Final = (1, 3)
+"""Numbers of attempts that are offered besides the declared one."""
 WAKES: Final = ("sleep", "retry", "start")
 """What a run may wait for that an operator can end by hand."""
 
@@ -99,13 +103,7 @@ class RunOperation(Operation):
 class CancelForm(ReasonForm):
     """Asks what becomes of the runs that it invoked."""
 
-    children = forms.ChoiceField(
-        label=gettext_lazy("Runs that it invoked"),
-        choices=[("no", gettext_lazy("leave them")), ("yes", gettext_lazy("cancel them too"))],
-        required=False,
-        widget=forms.RadioSelect,
-        initial="no",
-    )
+    children = children_field()
 
 
 class Cancel(RunOperation):
@@ -164,6 +162,21 @@ class Cancel(RunOperation):
         return opened.exclude(kind="cancel").count()
 
 
+class RetryForm(ReasonForm):
+    """Asks how often what failed is tried."""
+
+    attempts = forms.TypedChoiceField(
+        label=gettext_lazy("Give it"), coerce=int, empty_value=None, required=False, widget=forms.RadioSelect
+    )
+
+    def offer(self, most: int) -> None:
+        """Offer one attempt, three, and as many as the code declares."""
+        field = self.fields["attempts"]
+        assert isinstance(field, forms.ChoiceField)
+        few = [(count, _say_attempts(count)) for count in FEW if count < most]
+        field.choices = [("", _("%s, as the code declares") % _say_attempts(most)), *few]
+
+
 class Retry(RunOperation):
     """Lets an ended run go on."""
 
@@ -177,15 +190,36 @@ class Retry(RunOperation):
         text = _("Let this run of “%s” go on where it stopped? Completed steps are not repeated.")
         return text % self.target.workflow
 
+    @cached_property
+    def limit(self) -> Limit | None:
+        """Return what failed and how often it is tried at most."""
+        return find_limit(self.using, self.target)
+
+    def make_form(self, data: Any = None) -> forms.Form:
+        """Ask for the number of attempts if there is a choice."""
+        if self.limit is None or self.limit.attempts == 1:
+            return ReasonForm(data)
+        form = RetryForm(data, initial={"attempts": ""})
+        form.offer(self.limit.attempts)
+        return form
+
     def list_consequences(self) -> list[Any]:
-        """Name the step that is tried again."""
+        """Name what is tried again."""
         steps = Step.objects.using(self.using).filter(run_id=self.target.pk, status=StepStatus.FAILED)
-        failed = steps.order_by("-pk").values_list("name", flat=True).first()
-        return [_("The step “%s” is tried again, with all its attempts.") % failed] if failed else []
+        failed = (
+            self.limit.step if self.limit else steps.order_by("-pk").values_list("name", flat=True).first()
+        )
+        if failed:
+            return [_("The step “%s” is tried again.") % failed]
+        return [_("The code between the steps is executed again.")] if self.limit else []
+
+    def find_field(self, error: DurableError) -> str:
+        """Put the number beside its field."""
+        return "attempts" if isinstance(error, InvalidAttempts) else ""
 
     def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Retry."""
-        return operations.retry_run(self.target.pk, **who)
+        return operations.retry_run(self.target.pk, attempts=cleaned.get("attempts"), **who)
 
     def tell(self, made: Any) -> str:
         """Say so."""
@@ -195,6 +229,10 @@ class Retry(RunOperation):
 def short(run: Run) -> str:
     """Return the end of a run's id, which tells runs of one moment apart."""
     return f"…{str(run.pk)[-8:]}"
+
+
+def _say_attempts(count: int) -> str:
+    return ngettext("%d attempt", "%d attempts", count) % count
 
 
 def _label(status: str) -> str:

@@ -2,20 +2,20 @@
 
 Note [A poll that finds nothing new costs one query]
     The revision is made of columns that change with everything that the page shows; counting the steps
-    and attempts of one run reads an index. Only then is anything else asked for.
+    and attempts of one run reads an index. Only then is anything else asked for. That query leaves the
+    payload of the event in the database, which asks for it again where it is shown.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Max, OuterRef, Subquery
+from django.db.models import Max, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -23,18 +23,20 @@ from django.utils.translation import gettext as _
 from ..clock import Now, read_time
 from ..conf import settings
 from ..engine.alias import get_alias
-from ..engine.diagnose import Diagnosis, diagnose
+from ..engine.diagnose import Diagnosis, decide
+from ..engine.diagnose_facts import read_facts
 from ..engine.words import name_state, name_step, say_length
-from ..models import Attempt, AuditEntry, Event, Run, RunResult, RunStatus, Step
+from ..models import Attempt, AuditEntry, Event, Run, Step
 from ..models.run import LIVE, RunQuerySet
 from .media import CONSOLE
 from .permits import may_view
 from .render import find_page, show_link, show_sentence, show_state, show_time
+from .run_asked import Asked
 from .run_buttons import list_buttons, list_ways_out
-from .run_rows import read_last_attempt, read_result
-from .run_tabs import Asked, list_tabs
+from .run_error import read_error
+from .run_rows import tell_steps
+from .run_tabs import list_tabs
 from .sections import list_sections
-from .trace import fold_trace
 
 PAGE: Final = "durable_django/admin/run.html"
 FRAGMENT: Final = "durable_django/admin/run_regions.html"
@@ -51,8 +53,9 @@ def show_run(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpRespo
     run = find_run(key)
     if run is None:
         return show_missing(page, request, key)
-    sections = list_sections(page.admin_site, request)
-    return TemplateResponse(request, PAGE, {**_build_context(page, request, run), "sections": sections})
+    context = build_context(page, request, run)
+    context["sections"] = list_sections(page.admin_site, request)
+    return TemplateResponse(request, PAGE, context)
 
 
 def show_missing(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpResponse:
@@ -63,6 +66,8 @@ def show_missing(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpR
         "key": key,
         "days": settings.RETENTION_DAYS,
         "list_url": find_page(page.admin_site, "run_changelist"),
+        "sections": list_sections(page.admin_site, request),
+        "page_model": page.opts.model_name,
         "console": CONSOLE,
     }
     return TemplateResponse(request, MISSING, context, status=404)
@@ -75,22 +80,19 @@ def show_fragment(page: ModelAdmin[Run], request: HttpRequest, key: str) -> Http
         return HttpResponse(status=401)
     if not page.has_view_permission(request):
         return HttpResponse(status=403)
-    revision = read_revision(key)
-    if revision is None:
+    run = find_run(key)
+    if run is None:
         response = HttpResponse(status=404)
-    elif request.GET.get("rev") == revision:
+    elif request.GET.get("rev") == sum_up(run):
         response = HttpResponse(status=204)
     else:
-        response = _answer(page, request, key)
+        response = _answer(page, request, run)
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _answer(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpResponse:
-    run = find_run(key)
-    if run is None:
-        return HttpResponse(status=404)
-    context = _build_context(page, request, run)
+def _answer(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> HttpResponse:
+    context = build_context(page, request, run)
     response = TemplateResponse(request, FRAGMENT, context)
     response["X-Durable-Revision"] = context["revision"]
     response["X-Durable-Live"] = "on" if context["live"] else "off"
@@ -98,25 +100,14 @@ def _answer(page: ModelAdmin[Run], request: HttpRequest, key: str) -> HttpRespon
 
 
 def find_run(key: str) -> Run | None:
-    """Return the run with its event, or None."""
-    runs = _select(key)
-    found: Run | None = None if runs is None else _annotate(runs).select_related("event").first()
-    return found
-
-
-def read_revision(key: str) -> str | None:
-    """Return what changes with the page, in one query; None if there is no such run."""
-    runs = _select(key)
-    run = None if runs is None else _annotate(runs).only(*REVISED).first()
-    return None if run is None else _sum_up(run)
-
-
-def _select(key: str) -> RunQuerySet | None:
+    """Return the run with its event and what tells its revision, or None."""
     try:
         wanted = UUID(key)
     except ValueError:
         return None
-    return Run.objects.using(get_alias()).filter(pk=wanted)
+    runs = _annotate(Run.objects.using(get_alias()).filter(pk=wanted)).select_related("event")
+    found: Run | None = runs.defer("event__data", "event__extra").first()
+    return found
 
 
 def _annotate(runs: RunQuerySet) -> Any:
@@ -125,24 +116,25 @@ def _annotate(runs: RunQuerySet) -> Any:
     attempts = Attempt.objects.using(using).filter(run_id=OuterRef("pk")).order_by().values("run_id")
     return runs.annotate(
         now=Now(),
-        steps_seen=Subquery(steps.annotate(n=Count("pk")).values("n")),
-        steps_last=Subquery(steps.annotate(at=Max("ended_at")).values("at")),
+        steps_told=Subquery(steps.annotate(told=tell_steps()).values("told")),
         failed_last=Subquery(attempts.annotate(n=Max("pk")).values("n")),
     )
 
 
-def _sum_up(run: Any) -> str:
-    found = [getattr(run, name) for name in (*REVISED, "steps_seen", "steps_last", "failed_last")]
+def sum_up(run: Any) -> str:
+    """Return what changes with the page of a run that ``find_run`` returned."""
+    found = [getattr(run, name) for name in (*REVISED, "steps_told", "failed_last")]
     return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
 
 
-def _build_context(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> dict[str, Any]:
-    using, site = get_alias(), page.admin_site
+def build_context(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> dict[str, Any]:
+    site = page.admin_site
     now = read_time(getattr(run, "now"))  # noqa: B009  an annotation
     tabs = list_tabs(request)
     tab = next((each for each in tabs if each.code == request.GET.get("tab")), tabs[0])
-    why = diagnose(using, run, now)
-    live = run.status in LIVE
+    facts = read_facts(get_alias(), run, now) if run.status in LIVE else None
+    why = decide(facts) if facts else None
+    live = facts is not None
     return {
         **site.each_context(request),
         "title": f"{run.workflow} · {str(run.pk)[-12:]}",
@@ -154,7 +146,7 @@ def _build_context(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> dic
         "live_url": find_page(site, "run_live", run.pk),
         "live": live,
         # Read before the other rows: what changes in between is asked for by the next poll.
-        "revision": _sum_up(run),
+        "revision": sum_up(run),
         "state": show_state(name_state(run)),
         "word": name_state(run).label,
         "facts": _list_facts(site, request, run, now),
@@ -164,7 +156,7 @@ def _build_context(page: ModelAdmin[Run], request: HttpRequest, run: Run) -> dic
         "why_remedy": show_sentence(why.remedy) if why else "",
         "ways": list_ways_out(page, request, run, why) if why else [],
         "why_link": _link_cause(page, why),
-        "error": _read_error(request, run),
+        "error": read_error(site, request, run, facts.error if facts else None, now),
         "tabs": tabs,
         "tab": tab,
         "body": tab.show(Asked(site=site, request=request, run=run, now=now)),
@@ -183,6 +175,7 @@ def _list_facts(site: AdminSite, request: HttpRequest, run: Run, now: datetime) 
         (_("started by"), _name_starter(run)),
         (_("event"), event if may_view(request, Event) else ""),
         (_("key"), run.key),
+        (_("failed attempts"), run.attempt or ""),
         (_("queue"), run.queue),
         (_("worker"), run.owner),
         (_("code version"), run.version),
@@ -206,39 +199,3 @@ def _link_cause(page: ModelAdmin[Run], why: Diagnosis | None) -> str:
     if why is None or why.run_id is None:
         return ""
     return show_link(page.admin_site, Run, why.run_id)
-
-
-def _read_error(request: HttpRequest, run: Run) -> dict[str, Any] | None:
-    """Return the error that ended the run, or that it is retried after, for those who may view it."""
-    if run.status == RunStatus.FAILED and may_view(request, RunResult):
-        result = read_result(run)
-        return _tell_result(result.error) if result and result.error else None
-    if run.status in LIVE and run.waits_for == "retry" and may_view(request, Attempt):
-        failed = read_last_attempt(run)
-        return _tell_attempt(failed) if failed else None
-    return None
-
-
-def _tell_result(text: str) -> dict[str, Any]:
-    try:
-        told = json.loads(text)
-    except ValueError:
-        return {"name": _("Unreadable error"), "message": text[:500], "trace": None, "step": ""}
-    step = told.get("step") or ""
-    return {
-        "name": told.get("name", ""),
-        "message": told.get("message", ""),
-        "code": told.get("code", ""),
-        "step": name_step(step, int(told.get("index", 0))) if step else "",
-        "trace": fold_trace(told.get("stack") or ""),
-    }
-
-
-def _tell_attempt(failed: Attempt) -> dict[str, Any]:
-    return {
-        "name": failed.error_type,
-        "message": failed.message,
-        "step": name_step(failed.name, failed.index) if failed.name else "",
-        "attempt": failed.number + 1,
-        "trace": fold_trace(failed.traceback),
-    }

@@ -8,10 +8,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
+from ..engine.redact import redact
 from ..models import Event
 from ..store.base import is_postgres
 from ..store.payload_search import HasValue
+from .permits import may_see_payloads
 
 PREFIX: Final = "input."
 LAST: Final = "\U0010ffff"
@@ -49,6 +53,19 @@ def read_search(term: str) -> Search | None:
         return Search(text=term, id=UUID(term))
     except ValueError:
         return Search(text=term)
+
+
+def check_search(request: HttpRequest, search: Search | None) -> str:
+    """Return why this user may not search for that, or nothing.
+
+    What REDACT masks cannot be searched for by anybody: who can ask for a value has soon found it.
+    """
+    if search is None or not search.path:
+        return ""
+    if not may_see_payloads(request):
+        return _("To search in payloads you need the permission “Can view payloads”.")
+    masked = [key for key in search.path if redact({key: None}) != {key: None}]
+    return _("“%s” is masked: it cannot be searched for.") % masked[0] if masked else ""
 
 
 def choose_runs(using: str, search: Search) -> Q:

@@ -24,12 +24,12 @@ from .render import find_page
 FORM: Final = "durable_django/admin/view_form.html"
 MOST: Final = 100
 LONGEST: Final = 2_000
-NOT_SAVED: Final = ("older", "newer", "e", "p")
+NOT_SAVED: Final = ("older", "newer", "place", "e", "p")
 SYSTEM: Final = (
     (gettext_lazy("Failed today"), "status=failed&created=24h"),
     (gettext_lazy("Stuck"), "status=stuck&created=all"),
     (gettext_lazy("Retrying"), "status=retrying&created=all"),
-    (gettext_lazy("Overdue"), "late=1&created=all"),
+    (gettext_lazy("Waiting overdue"), "late=1&created=all"),
     (gettext_lazy("Long running"), "status=running&lasts=60&created=all"),
     (gettext_lazy("Started by operators"), "origin=operator,rerun&created=7d"),
 )

@@ -21,15 +21,18 @@ from ..exceptions import OperationRefused
 from ..models import Run
 from ..models.run import ENDED
 from .actions import ACTIONS, get_actor
-from .base import ReadOnlyAdmin
 from .filters import WorkflowFilter
+from .keyed_list import KeyedAdmin
 from .operation_routes import list_run_operations
 from .overview import show_overview
 from .permits import may
 from .render import NOTHING, show_moment, show_state
+from .run_columns import list_columns
 from .run_details import DetailFilter
+from .run_export import export_selected
 from .run_filters import RangeFilter, StateFilter
 from .run_list import RunChangeList
+from .run_now import show_now, tell_now
 from .run_operations import deny
 from .run_page import show_fragment, show_run
 from .run_routes import build_context, list_routes
@@ -37,18 +40,19 @@ from .run_search import choose_runs, read_search
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(KeyedAdmin):
     """Executions of workflows."""
 
+    needs_workers = True
     change_list_template = "durable_django/admin/run_list.html"
     list_display = (
         "shown_state",
         "workflow",
         "shown_id",
+        "key",
         "doing",
         "created",
         "lasted",
-        "key",
         "origin",
         "started",
     )
@@ -58,8 +62,12 @@ class RunAdmin(ReadOnlyAdmin):
         "status",
         "waits_for",
         "wake_at",
+        "owner",
+        "event",
         "key",
         "origin",
+        "queue",
+        "version",
         "attempt",
         "reason",
         "created_at",
@@ -70,7 +78,7 @@ class RunAdmin(ReadOnlyAdmin):
     search_help_text = _(
         "A full run id, event id or key; key* for its beginning; input.customer.id=42 for a payload"
     )
-    actions = list(ACTIONS)
+    actions = [*ACTIONS, export_selected]
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages of one run, and the overview."""
@@ -86,10 +94,10 @@ class RunAdmin(ReadOnlyAdmin):
         """Return the list by pages of keys."""
         return getattr(request, "durable_list", RunChangeList)
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Refuse, and note, an action that the user may not take; Django would say that none was chosen."""
         verb = request.POST.get("action", "").removesuffix("_selected")
-        if verb in ("cancel", "retry", "rerun", "delete") and not may(request, verb):
+        if verb in ("cancel", "retry", "rerun", "delete", "export") and not may(request, verb):
             deny(request, verb, None)
             raise PermissionDenied
         return super().changelist_view(request, {**(extra_context or {}), **build_context(self, request)})
@@ -122,6 +130,10 @@ class RunAdmin(ReadOnlyAdmin):
     def has_rerun_permission(self, request: HttpRequest) -> bool:
         """Tell whether the action is offered and obeyed."""
         return may(request, "rerun")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the action is offered and obeyed."""
+        return may(request, "export")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Name the run alone: its parts go with it, and may be thousands."""
@@ -162,11 +174,18 @@ class RunAdmin(ReadOnlyAdmin):
         return say_length((read_time(run.ended_at) - read_time(run.created_at)).total_seconds())
 
     @admin.display(description=_("now"))
-    def doing(self, run: Run) -> str:
-        """Show what a run waits for and until when, or why it ended."""
-        if run.ended_at is not None or not run.waits_for:
-            return run.reason[:80] or NOTHING
-        return format_html("{} → {}", run.waits_for, show_moment(run.wake_at))
+    def doing(self, run: Run) -> Any:
+        """Show what it waits for and until when, who executes it, or why it ended."""
+        return show_now(run)
+
+    def extend_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the runs with what they wait for."""
+        return tell_now(rows)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Add the columns that the address asks for, beside what the run does now."""
+        place = self.list_display.index("doing") + 1
+        return [*self.list_display[:place], *list_columns(request), *self.list_display[place:]]
 
 
 def _by_text(view: Any) -> Any:

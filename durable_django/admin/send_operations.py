@@ -211,7 +211,9 @@ class Resend(SendOperation):
     def preview(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """Tell what it would do."""
         plan = plan_row(self.using, copy_event(self.target, self._read(cleaned)))
-        return show_plan(self.site, plan)
+        data = cleaned.get("payload", EMPTY)
+        written = write_send(self.target.name, data) if isinstance(data, dict) else []
+        return {**show_plan(self.site, plan), "written": written}
 
     def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
         """Send."""

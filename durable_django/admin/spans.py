@@ -11,6 +11,8 @@ UNITS: Final = 1000.0
 BREAK: Final = 24.0
 IDLE_SHARE: Final = 0.05
 IDLE_SECONDS: Final = 10.0
+BUSY: Final = ("executing", "failed")
+"""Phases that are never cut out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def build_scale(begin: datetime, end: datetime, spans: Iterable[Span], *, cut: b
 
 def _find_gaps(begin: datetime, end: datetime, spans: Iterable[Span]) -> list[Gap]:
     shortest = max((end - begin).total_seconds() * IDLE_SHARE, IDLE_SECONDS)
-    busy = sorted((span.begin, span.end) for span in spans if span.phase == "executing")
+    busy = sorted((span.begin, span.end) for span in spans if span.phase in BUSY)
     gaps, last = [], begin
     for start, stop in [*busy, (end, end)]:
         gap = Gap(last, max(min(start, end), last))

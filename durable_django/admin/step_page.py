@@ -11,24 +11,26 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from ..clock import read_now, read_time
-from ..define.registry import registry
 from ..engine.alias import get_alias
 from ..engine.codec import decode
 from ..engine.redact import redact
 from ..engine.reveal import reveal_step
-from ..engine.words import WORDS, name_state, name_step, say_due, say_length
+from ..engine.words import WORDS, name_state, name_step, say_due, say_instant
 from ..exceptions import DurableError
 from ..models import Attempt, Run, RunStatus, Step, StepKind, StepStatus, Wait, WaitStatus
 from ..models.run import ENDED
+from .known_error import tell_seen
 from .pages import build_trail, check_view, guard, show_gone, show_page
 from .payload_file import link_file
 from .permits import may_do, may_see_payloads, may_view
-from .render import find_page, show_link, show_short, show_state, show_time, show_value, show_where
-from .trace import fold_trace
+from .render import find_page, show_link, show_payload, show_state, show_time, show_value
+from .run_error import tell_error
+from .step_attempts import read_attempts, tell_attempts, tell_success
+from .step_facts import count_attempts, is_copy, list_facts, tell_code
 
 TEMPLATE: Final = "durable_django/admin/step.html"
 SHOWN: Final = 50
-"""Attempts on the page, the newest."""
+"""Waits and invoked runs on the page."""
 
 
 def show_step(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResponse:
@@ -41,6 +43,8 @@ def show_step(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResp
         return show_gone(page, request, key)
     now = read_now(using)
     waits = _read_waits(using, step) if may_view(request, Wait) else []
+    seen = may_view(request, Attempt)
+    attempts = read_attempts(using, step) if seen else []
     name = name_step(step.name, step.index)
     run_url = find_page(page.admin_site, "run_change", step.run_id)
     label = f"{step.run.workflow} …{str(step.run_id)[-8:]}"
@@ -55,20 +59,22 @@ def show_step(page: ModelAdmin[Any], request: HttpRequest, key: str) -> HttpResp
         name=name,
         state=show_state(_name_state(step, now)),
         told=_tell(step, now),
-        facts=_list_facts(page, step, now),
+        facts=list_facts(page, step, attempts, now),
+        code=tell_code(step),
         buttons=_list_buttons(page, request, step, waits),
         waits=[_tell_wait(page, wait, now) for wait in waits],
         children=_list_children(page, step) if step.kind == StepKind.INVOKE else [],
         input=guard(request, lambda: show_value(read_stored(step.input))) if step.input else "",
-        output=guard(request, lambda: show_value(reveal_step(step, step.run.workflow)))
+        output=guard(request, lambda: show_payload(reveal_step(step, step.run.workflow), step.output))
         if step.output is not None
         else "",
         file=link_file(page, "step_output", step.pk, len(step.output or ""))
         if may_see_payloads(request)
         else "",
-        error=_read_error(step),
-        attempts=_list_attempts(using, step) if may_view(request, Attempt) else None,
-        fixture=guard(request, lambda: _write_fixture(step)) if step.ended_at else "",
+        error=_read_error(page, request, step, now),
+        attempts=tell_attempts(attempts) if seen else None,
+        success=tell_success(step, attempts),
+        fixture=_write_fixture(step, seen=may_see_payloads(request)) if step.ended_at else "",
     )
 
 
@@ -84,38 +90,28 @@ def _tell(step: Step, now: datetime) -> str:
             _("An operator supplied this result: %s. The step’s code did not return it.") % step.supplied_by
         )
     if step.status == StepStatus.COMPLETED:
-        return _(
+        kept = _(
             "Its result is kept: whenever the run goes on, it is returned and nothing is executed again."
+        )
+        return (
+            _("It was copied from another run, not executed in this one. %s") % kept
+            if is_copy(step)
+            else kept
         )
     if step.status == StepStatus.FAILED:
         return _("It has no attempts left. The error was raised in the workflow.")
     due = say_due(step.ready_at, now)
     if step.status == StepStatus.RETRYING:
-        return _("It failed and is tried again at %s.") % due
+        values = {"due": due, "number": step.attempt + 1, "most": count_attempts(step) or "?"}
+        return _("It failed and is tried again at %(due)s: attempt %(number)s of %(most)s.") % values
     if step.kind == StepKind.SLEEP:
-        return _("It sleeps until %s.") % due
+        over = step.ready_at is not None and read_time(step.ready_at) <= now
+        return (
+            _("It has slept until %s.") % say_instant(step.ready_at)
+            if over
+            else _("It sleeps until %s.") % due
+        )
     return _("It waits until %s.") % due
-
-
-def _list_facts(page: ModelAdmin[Any], step: Step, now: datetime) -> list[tuple[str, Any]]:
-    workflow = registry.find(step.run.workflow)
-    end = read_time(step.ended_at) if step.ended_at else now
-    copied = step.run.rerun_of if step.ended_at and step.ended_at <= step.run.created_at else None
-    facts = [
-        (_("run"), show_short(page.admin_site, step.run_id, step.run.workflow)),
-        (_("run is"), show_state(name_state(step.run))),
-        (_("kind"), step.get_kind_display()),
-        (_("failed attempts"), step.attempt or ""),
-        (_("started"), show_time(step.started_at)),
-        (_("ended"), show_time(step.ended_at) if step.ended_at else ""),
-        (_("duration"), say_length((end - read_time(step.started_at)).total_seconds())),
-        (_("due"), show_time(step.ready_at) if step.ready_at and not step.ended_at else ""),
-        (_("supplied by"), step.supplied_by),
-        (_("copied from run"), show_link(page.admin_site, Run, copied) if copied else ""),
-        (_("code version"), step.run.version),
-        (_("workflow’s code"), show_where(workflow.where) if workflow else ""),
-    ]
-    return [(label, value) for label, value in facts if value != ""]
 
 
 def _list_buttons(
@@ -170,26 +166,6 @@ def _list_children(page: ModelAdmin[Any], step: Step) -> list[dict[str, Any]]:
     ]
 
 
-def _list_attempts(using: str, step: Step) -> list[dict[str, Any]]:
-    attempts = Attempt.objects.using(using).filter(run_id=step.run_id, name=step.name, index=step.index)
-    return [_tell_attempt(each) for each in attempts.order_by("-pk")[:SHOWN]]
-
-
-def _tell_attempt(each: Attempt) -> dict[str, Any]:
-    lasted = (read_time(each.ended_at) - read_time(each.started_at)).total_seconds()
-    pause = (read_time(each.retry_at) - read_time(each.ended_at)).total_seconds() if each.retry_at else 0.0
-    return {
-        "row": each,
-        "number": each.number + 1,
-        "started": show_time(each.started_at),
-        "ended": show_time(each.ended_at),
-        "lasted": say_length(lasted),
-        "again": show_time(each.retry_at) if each.retry_at else "",
-        "pause": say_length(pause) if each.retry_at else "",
-        "trace": fold_trace(each.traceback),
-    }
-
-
 def read_stored(text: str | None) -> Any:
     """Return stored JSON of the engine's codec, masked, or a code in brackets."""
     try:
@@ -198,24 +174,21 @@ def read_stored(text: str | None) -> Any:
         return f"[{error.code}]"
 
 
-def _read_error(step: Step) -> dict[str, Any] | None:
+def _read_error(
+    page: ModelAdmin[Any], request: HttpRequest, step: Step, now: datetime
+) -> dict[str, Any] | None:
     if not step.error:
         return None
-    try:
-        told = json.loads(step.error)
-    except ValueError:
-        return {"name": _("Unreadable error"), "message": step.error[:500], "trace": None}
-    return {
-        "name": told.get("name", ""),
-        "message": told.get("message", ""),
-        "code": told.get("code", ""),
-        "trace": fold_trace(told.get("stack") or ""),
-    }
+    told = tell_error(step.error)
+    ended = step.run.status == RunStatus.FAILED
+    seen = tell_seen(page.admin_site, request, step.run, step.error, now) if ended else None
+    return {**told, "seen": seen}
 
 
-def _write_fixture(step: Step) -> str:
+def _write_fixture(step: Step, *, seen: bool) -> str:
+    """Return the step as JSON, with what it carries for those who may see payloads."""
     told: dict[str, Any] = {"step": step.name, "index": step.index, "kind": step.kind, "status": step.status}
-    if step.output is not None:
+    if step.output is not None and seen:
         told["output"] = reveal_step(step, step.run.workflow)
     if step.error:
         told["error"] = read_stored(step.error)

@@ -12,11 +12,12 @@ from ..clock import read_time
 from ..engine.scope import read_index
 from ..engine.words import WORDS, Word, is_over, name_step, say_length
 from ..models import Attempt, Run, Step, StepKind, StepStatus
+from .axis import Axis, build_axis
 from .spans import Scale, Span, build_scale
 
-HEIGHTS: Final = {"executing": 14, "backoff": 8, "waiting": 5, "sleeping": 3}
+HEIGHTS: Final = {"executing": 14, "failed": 14, "backoff": 8, "waiting": 5, "sleeping": 3}
 """The phases differ in height as well as in colour."""
-NARROWEST: Final = 3.0
+NARROWEST: Final = 5.0
 _WAITING: Final = {StepKind.EVENT, StepKind.SIGNAL, StepKind.ANY, StepKind.ALL, StepKind.INVOKE}
 
 Key = tuple[str, int]
@@ -56,6 +57,9 @@ class Timeline:
     lines: Sequence[Line]
     length: str
     idle: Sequence[str]
+    axis: Axis
+    end: str
+    """When the scale ends, if it does not end with the run."""
 
 
 def build_timeline(
@@ -66,25 +70,35 @@ def build_timeline(
     now: datetime,
     *,
     cut: bool = True,
+    whole: bool = True,
 ) -> Timeline:
-    """Return the rows of these steps; ``cut`` leaves idle time out of the bars."""
+    """Return the rows of these steps.
+
+    Args:
+        cut: Leave idle time out of the bars.
+        whole: The scale ends with the run; if these are not all of its steps, with the last of them.
+    """
     failures: dict[Key, list[Attempt]] = defaultdict(list)
     for each in attempts:
         failures[each.name, each.index].append(each)
     invoked = {(child.parent_step, child.parent_index): child for child in children}
     spans = {step.pk: list(_find_spans(step, failures[step.name, step.index], now)) for step in steps}
-    scale = _fit(run, [span for each in spans.values() for span in each], now, cut)
+    scale = _fit(run, [span for each in spans.values() for span in each], now, cut=cut, whole=whole)
     begin = read_time(run.created_at)
     lines = [
         _build_line(step, failures[step.name, step.index], spans[step.pk], scale, begin, now, invoked)
         for step in steps
     ]
     length = say_length((scale.end - scale.begin).total_seconds())
-    return Timeline(lines=lines, length=length, idle=[say_length(gap.seconds) for gap in scale.gaps])
+    idle = [say_length(gap.seconds) for gap in scale.gaps]
+    last = "" if whole else say_length((scale.end - begin).total_seconds())
+    return Timeline(lines=lines, length=length, idle=idle, axis=build_axis(scale, begin), end=last)
 
 
-def _fit(run: Run, spans: Sequence[Span], now: datetime, cut: bool) -> Scale:
+def _fit(run: Run, spans: Sequence[Span], now: datetime, *, cut: bool, whole: bool) -> Scale:
     end = read_time(run.ended_at) if run.ended_at else now
+    if not whole:
+        end = max((span.end for span in spans), default=end)
     begin = min((span.begin for span in spans), default=read_time(run.created_at))
     return build_scale(begin, end, spans, cut=cut)
 
@@ -102,11 +116,12 @@ def _find_spans(step: Step, failures: Sequence[Attempt], now: datetime) -> Itera
     for failed in failures:
         started, stopped = read_time(failed.started_at), read_time(failed.ended_at)
         again = read_time(failed.retry_at) if failed.retry_at else stopped
-        yield Span(started, stopped, "executing")
-        yield Span(stopped, max(stopped, min(again, end)), "backoff")
+        yield Span(started, stopped, "failed")
+        if min(again, end) > stopped:
+            yield Span(stopped, min(again, end), "backoff")
         begin = max(stopped, again)
     if not failures or (step.status == StepStatus.COMPLETED and begin < end):
-        yield Span(begin, end, "executing")
+        yield Span(begin, end, "failed" if step.status == StepStatus.FAILED else "executing")
 
 
 def _build_line(

@@ -53,7 +53,12 @@ def show_wait_state(wait: Wait, now: datetime) -> Any:
 
 def say_left(wait: Wait, now: datetime) -> str:
     """Return how long it still waits, or since when it is overdue."""
-    left = (read_time(wait.expires_at) - now).total_seconds()
+    return say_left_until(wait.expires_at, now)
+
+
+def say_left_until(moment: datetime, now: datetime) -> str:
+    """Return how far away an instant is, or since when it is past."""
+    left = (read_time(moment) - now).total_seconds()
     return _("%s left") % say_length(left) if left > 0 else _("%s overdue") % say_length(-left)
 
 

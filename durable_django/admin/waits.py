@@ -9,29 +9,61 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from ..clock import read_now
 from ..engine.alias import get_alias
-from ..engine.explain_event import write_condition
-from ..models import Wait
+from ..models import Run, Wait, WaitStatus
 from .asking import route
+from .base import COUNTED
 from .bulk_operations import find_start
-from .keyed_list import KeyedAdmin
-from .render import NOTHING, show_moment, show_short
-from .wait_filters import WaitAgeFilter, WaitEndFilter, WaitKindFilter, WaitStatusFilter, WaitWorkflowFilter
+from .keyed_list import KeyedAdmin, KeyedChangeList
+from .moment import find_moment
+from .permits import may_see_payloads
+from .render import show_moment, show_short
+from .sleep_list import SleepList, count_sleeps, say_sleeps
+from .wait_condition import show_condition, tell_values
+from .wait_filters import (
+    SLEEP,
+    WaitAgeFilter,
+    WaitEndFilter,
+    WaitKindFilter,
+    WaitStatusFilter,
+    WaitWorkflowFilter,
+    may_see_sleeps,
+)
 from .wait_operations import Extend, Resolve, TimeOut
 from .wait_page import show_wait
 from .wait_words import KINDS, is_overdue, name_wait, say_left, show_wait_state
 
-SHOWN_CHARACTERS = 120
+
+class WaitChangeList(KeyedChangeList):
+    """Waits by pages of keys."""
+
+    def read_page(self, request: HttpRequest) -> bool:
+        """Read the page, with what conditions compare for those who may see it; the count goes without."""
+        bare = self.queryset
+        self.queryset = tell_values(bare) if may_see_payloads(request) else bare
+        try:
+            return super().read_page(request)
+        finally:
+            self.queryset = bare
+
+    @cached_property
+    def nothing_yet(self) -> Any:
+        """Return what is said if nothing waits; whoever sleeps is listed apart, and linked."""
+        said = super().nothing_yet
+        count = count_sleeps() if said and may_see_sleeps(self.request) else 0
+        return format_html('{} <a href="?kind={}">{}</a>', said, SLEEP, say_sleeps(count)) if count else said
 
 
 @admin.register(Wait)
 class WaitAdmin(KeyedAdmin):
     """What runs wait for."""
 
+    needs_workers = True
     nothing_yet = _("Nothing is waiting. That is a good state.")
     list_display = (
         "shown_state",
@@ -72,13 +104,19 @@ class WaitAdmin(KeyedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Note the instant that rows are compared with."""
-        self.now = read_now(get_alias())
+        self.now = find_moment(request)
         return super().get_queryset(request)
 
-    def list_links(self, request: HttpRequest) -> list[tuple[str, Any]]:
-        """Offer to act on all that the list shows."""
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[WaitChangeList]:
+        """Return the list that tells of sleeps when it is empty."""
+        return WaitChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Offer to act on all that the list shows; sleeps are listed by another page."""
+        if request.GET.get(WaitKindFilter.parameter_name) == SLEEP:
+            return SleepList(Run, self.admin_site).changelist_view(request, extra_context)
         url = find_start(self.admin_site, request, "wait", request.GET.urlencode())
-        return [(url, _("All matching…"))] if url else []
+        return super().changelist_view(request, {"bulk_url": url, **(extra_context or {})})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -114,8 +152,7 @@ class WaitAdmin(KeyedAdmin):
     @admin.display(description=_("condition"))
     def condition(self, wait: Wait) -> str:
         """Show what the event must be like."""
-        text = write_condition(wait)
-        return format_html("<code>{}</code>", text[:SHOWN_CHARACTERS]) if text else NOTHING
+        return show_condition(wait)
 
     @admin.display(description=_("run"))
     def run_link(self, wait: Wait) -> str:
@@ -131,6 +168,21 @@ class WaitAdmin(KeyedAdmin):
     def until(self, wait: Wait) -> str:
         """Show the end and what is left."""
         moment = show_moment(wait.expires_at)
-        if not is_overdue(wait, self.now):
+        if wait.status != WaitStatus.OPEN:
             return moment
-        return format_html('{} <span class="dd-bad">({})</span>', moment, say_left(wait, self.now))
+        colour = "dd-bad" if is_overdue(wait, self.now) else "dd-soft"
+        return format_html('{} <span class="{}">({})</span>', moment, colour, say_left(wait, self.now))
+
+    def suggest(self, request: HttpRequest, found: Any) -> list[tuple[str, str]]:
+        """Tell how many waits are open that are not overdue."""
+        if request.GET.get("ends") != "overdue" or not (count := count_open()):
+            return []
+        shown = f"{COUNTED}+" if count > COUNTED else str(count)
+        text = ngettext("%s other wait is open.", "%s other waits are open.", count) % shown
+        return [("?", text)]
+
+
+def count_open() -> int:
+    """Return the number of open waits, counted no further than COUNTED."""
+    rows = Wait.objects.using(get_alias()).filter(status=WaitStatus.OPEN).exclude(kind="cancel")
+    return int(rows.order_by()[: COUNTED + 1].count())

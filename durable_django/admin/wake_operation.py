@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 
 from ..engine import operations
 from ..engine.diagnose import diagnose
-from ..models import RunStatus
+from ..engine.words import name_step, say_instant
+from ..models import RunStatus, Step, StepStatus
 from .render import show_sentence
 from .run_operations import WAKES, RunOperation
 
@@ -42,8 +43,20 @@ class Wake(RunOperation):
     def ask(self) -> str:
         """Ask."""
         if self._is_retry:
-            return _("Start the next attempt now? Completed steps are not repeated.")
+            return self._ask_retry()
         return _("Let this run of “%s” go on now, as if the time had come?") % self.target.workflow
+
+    def _ask_retry(self) -> str:
+        steps = Step.objects.using(self.using).filter(run_id=self.target.pk, status=StepStatus.RETRYING)
+        step = steps.only("name", "index", "attempt", "ready_at").order_by("ready_at", "pk").first()
+        if step is None:
+            return _("Start the next attempt now? Completed steps are not repeated.")
+        text = _(
+            "Retry step “%(step)s” (attempt %(number)d) now instead of at %(at)s? "
+            "Completed steps are not repeated."
+        )
+        name = name_step(step.name, step.index)
+        return text % {"step": name, "number": step.attempt + 1, "at": say_instant(step.ready_at)}
 
     def list_consequences(self) -> list[Any]:
         """Say what it waits for."""

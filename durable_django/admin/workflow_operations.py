@@ -1,4 +1,4 @@
-"""Invoke, pause and resume a workflow."""
+"""Actions on a workflow, and the one that invokes it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Any, Final
 from django import forms
 from django.contrib.admin.utils import quote
 from django.http import HttpResponse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from ..define.registry import registry
 from ..engine import operations
-from ..engine.words import say_instant
 from ..exceptions import DurableError
-from ..models import PauseRunning, Run, RunStatus, WorkflowState
+from ..models import Run, WorkflowState
 from .forms import EMPTY, JsonField, ReasonForm
 from .operation import Operation, is_of_state
 from .pages import build_trail, show_gone
@@ -24,7 +22,6 @@ from .plan_words import write_start
 from .render import find_page, show_where
 
 COUNTED: Final = 1_000
-BEGUN: Final = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
 
 
 class WorkflowOperation(Operation):
@@ -54,11 +51,10 @@ class WorkflowOperation(Operation):
         """Return overview, workflows, this one."""
         return build_trail(self.page, (self.find_home(), self.target.id))
 
-    def count(self, *statuses: str) -> str:
-        """Return how many of its runs are in these states, as far as is counted."""
-        runs = Run.objects.using(self.using).filter(workflow=self.target.id, status__in=statuses)
-        found = runs.filter(wake_at__isnull=False).order_by()[: COUNTED + 1].count()
-        return f"{COUNTED}+" if found > COUNTED else str(found)
+    def count(self, **chosen: Any) -> int:
+        """Return how many of its runs that have not ended are so, up to one more than is counted."""
+        runs = Run.objects.using(self.using).filter(workflow=self.target.id, wake_at__isnull=False, **chosen)
+        return int(runs.order_by()[: COUNTED + 1].count())
 
 
 class InvokeForm(ReasonForm):
@@ -130,98 +126,6 @@ class Invoke(WorkflowOperation):
     def find_next(self, made: Any) -> str:
         """Go to the run."""
         return find_page(self.site, "run_change", made.id) or self.find_back()
-
-
-class PauseForm(ReasonForm):
-    """Asks what becomes of the runs that have begun."""
-
-    running = forms.ChoiceField(
-        label=gettext_lazy("Runs that have begun"),
-        choices=[
-            (PauseRunning.FINISH, gettext_lazy("go on to their end")),
-            (PauseRunning.STOP, gettext_lazy("stop before their next step")),
-        ],
-        widget=forms.RadioSelect,
-        initial=PauseRunning.FINISH,
-    )
-
-
-class Pause(WorkflowOperation):
-    """Lets no run of a workflow start."""
-
-    code, permission = "pause", "pause_workflow"
-    title = gettext_lazy("Pause the workflow")
-    button = gettext_lazy("Pause the workflow")
-    form_class = PauseForm
-
-    def fill_in(self) -> dict[str, Any]:
-        """Propose the gentler way, or for a paused workflow the other one."""
-        gentle = self.target.paused_at is None or self.target.pause_running == PauseRunning.STOP
-        return {"running": PauseRunning.FINISH if gentle else PauseRunning.STOP}
-
-    def ask(self) -> str:
-        """Ask."""
-        if self.target.paused_at is None:
-            return _("Pause “%s”?") % self.target.id
-        values = {"name": self.target.id, "by": self.target.paused_by}
-        return _("“%(name)s” is paused already, by %(by)s. Pause it in another way?") % values
-
-    def list_consequences(self) -> list[Any]:
-        """Say what becomes of events and runs."""
-        return [
-            _("Events are still received. New runs are stored, queue up as “paused” and start on resume."),
-            _("Runs that have begun or are queued now: %s.") % self.count(*BEGUN),
-        ]
-
-    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
-        """Pause."""
-        return operations.pause_workflow(self.target.id, running=cleaned["running"], **who)
-
-    def tell(self, made: Any) -> str:
-        """Say so."""
-        return _("“%s” is paused.") % self.target.id
-
-
-class Resume(WorkflowOperation):
-    """Lets the runs of a workflow start again."""
-
-    code, permission = "resume", "pause_workflow"
-    title = gettext_lazy("Resume the workflow")
-    button = gettext_lazy("Resume the workflow")
-
-    def find_obstacle(self) -> str:
-        """Say that it is not paused."""
-        if self.target.paused_at is not None:
-            return ""
-        return _("Nothing was done: “%s” is not paused.") % self.target.id
-
-    def ask(self) -> str:
-        """Ask."""
-        return _("Resume “%s”?") % self.target.id
-
-    @cached_property
-    def waiting(self) -> str:
-        """Return how many runs wait for it."""
-        return self.count(RunStatus.PAUSED)
-
-    def list_consequences(self) -> list[Any]:
-        """Say who paused it and how many runs will start."""
-        values = {
-            "by": self.target.paused_by,
-            "at": say_instant(self.target.paused_at),
-            "why": self.target.pause_reason or "–",
-        }
-        number = int(self.waiting.rstrip("+"))
-        text = ngettext("%s run that waits goes on.", "%s runs that wait go on.", number)
-        return [_("Paused by %(by)s at %(at)s: %(why)s") % values, text % self.waiting]
-
-    def act(self, cleaned: dict[str, Any], **who: Any) -> Any:
-        """Resume."""
-        return operations.resume_workflow(self.target.id, **who)
-
-    def tell(self, made: Any) -> str:
-        """Say so."""
-        return _("“%s” goes on.") % self.target.id
 
 
 def _read(cleaned: dict[str, Any]) -> dict[str, Any]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..clock import read_now
 from ..define.cron import Cron
 from ..engine.alias import get_alias
 from ..engine.words import WORDS, name_state, say_instant
-from ..models import Run, WorkflowState
+from ..models import PauseNew, Rollup, Run, WorkflowState
 from .base import ReadOnlyAdmin
+from .bulk_operations import list_choices
 from .charts import HEIGHT, find_top, trace
 from .figure_charts import build_charts, say_number, say_seconds
 from .figures import SPANS, divide, find_span, list_errors, read_rows
@@ -51,11 +54,10 @@ class WorkflowAdmin(ReadOnlyAdmin):
         return list_workflow_operations(self) + super().get_urls()
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show all workflows, in three queries."""
+        """Show all workflows, in four queries."""
         check_view(self, request)
         using = get_alias()
-        now = read_now(using)
-        rows, whole = read_workflows(using, now)
+        rows, whole, now = read_workflows(using)
         wanted = request.GET.get("q", "").strip().lower()
         found = [row for row in rows if wanted in row.id.lower()]
         return show_page(
@@ -75,9 +77,8 @@ class WorkflowAdmin(ReadOnlyAdmin):
         """Show one."""
         check_view(self, request)
         using, key = get_alias(), unquote(object_id)
-        now = read_now(using)
-        rows, whole = read_workflows(using, now)
-        row = next((each for each in rows if each.id == key), None)
+        rows, whole, now = read_workflows(using, key)
+        row = rows[0] if rows and key else None
         if row is None:
             return show_gone(self, request, key)
         told = _tell(self, request, row, whole, now)
@@ -93,8 +94,9 @@ def _tell_row(page: WorkflowAdmin, row: Row, whole: bool, now: datetime) -> dict
         "id": row.id,
         "url": find_page(site, "workflowstate_change", quote(row.id)),
         "runs_url": _list_runs(runs, row.id),
-        "failed_url": _list_runs(runs, row.id, status="failed"),
+        "failed_url": _list_runs(runs, row.id, status="failed", by="ended", created="24h"),
         "state": _tell_state(row, now),
+        "app": _find_app(row),
         "triggers": row.triggers,
         "live": [
             (
@@ -108,10 +110,31 @@ def _tell_row(page: WorkflowAdmin, row: Row, whole: bool, now: datetime) -> dict
         ],
         "completed": say_number(total["completed"]),
         "failed": say_number(total["failed"]) if total["failed"] else "",
+        "good": total["completed"],
+        "ended": ended,
         "share": round(total["failed"] / ended * 100) if ended else None,
+        "code": _tell_code(row, now),
         "p95": say_seconds(row.p95) if row.p95 is not None else "–",
-        "last_failure": show_moment(row.last_failure),
+        "last_failure": _show_failure(page, row),
         "spark": _draw(hours) if len(hours) > 1 else "",
+    }
+
+
+def _show_failure(page: WorkflowAdmin, row: Row) -> Any:
+    when = show_moment(row.last_failure)
+    url = find_page(page.admin_site, "run_change", row.failure.pk) if row.failure else ""
+    return format_html('<a href="{}">{}</a>', url, when) if url else when
+
+
+def _tell_code(row: Row, now: datetime) -> dict[str, Any]:
+    """Say whether somebody has its code: this process, a live worker, or nobody."""
+    if row.declared is not None or row.is_seen(now):
+        version = row.declared.version if row.declared else row.state.version if row.state else ""
+        return {"text": _("yes"), "version": version, "missing": False}
+    return {
+        "text": _("no, and runs exist") if row.live else _("no"),
+        "version": "",
+        "missing": bool(row.live),
     }
 
 
@@ -147,10 +170,12 @@ def _tell(page: WorkflowAdmin, request: HttpRequest, row: Row, whole: bool, now:
         "schedules": _list_schedules(row, now),
         "spans": [{"code": each.code, "label": each.label, "current": each == span} for each in SPANS],
         "charts": build_charts(divide(figures, span, now), span, gauges=False),
-        "errors": [{**each, "seen": show_moment(each["seen"])} for each in list_errors(figures)]
+        "errors": _list_errors(figures, _list_runs(runs, row.id, status="failed", by="ended", created="7d"))
         if may_do(request, "view_runresult")
         else None,
-        "failed_url": _list_runs(runs, row.id, status="failed", created="7d"),
+        "run_now_url": find_page(page.admin_site, "workflow_invoke", row.id)
+        if row.declared is not None and may_do(request, "invoke_workflow")
+        else "",
         "recent": [_tell_run(page, run) for run in _read_recent(using, row.id)]
         if may_do(request, "view_run")
         else None,
@@ -162,6 +187,10 @@ def _tell_pause(row: Row) -> dict[str, Any] | None:
         return None
     state = row.state
     text = _("Paused by %(who)s since %(time)s. New runs queue up and start on resume.")
+    if state.pause_new == PauseNew.SKIP:
+        text = _(
+            "Paused by %(who)s since %(time)s. New runs are skipped; they are cancelled and can be retried."
+        )
     return {
         "text": text % {"who": state.paused_by, "time": say_instant(state.paused_at)},
         "reason": state.pause_reason,
@@ -185,6 +214,20 @@ def _list_buttons(page: WorkflowAdmin, request: HttpRequest, row: Row) -> list[t
         url = find_page(page.admin_site, f"workflow_{verb}", row.id)
         if url and fitting[verb] and may_do(request, permission):
             found.append((url, label))
+    return found + _list_bulk(page, request, row)
+
+
+def _list_bulk(page: WorkflowAdmin, request: HttpRequest, row: Row) -> list[tuple[str, Any]]:
+    """Return what can be done to many of its runs: a page counts them and asks."""
+    url, live = find_page(page.admin_site, "bulk_new"), ",".join(sorted(row.live))
+    allowed = list_choices(request, "run")
+    found = []
+    if url and live and "cancel" in allowed:
+        query = urlencode({"action": "cancel", "workflow": row.id, "status": live, "created": "all"})
+        found.append((f"{url}?{query}", _("Cancel its runs…")))
+    if url and row.total["failed"] and "rerun" in allowed:
+        query = urlencode({"action": "rerun", "workflow": row.id, "status": "failed", "created": "24h"})
+        found.append((f"{url}?{query}", _("Rerun what failed…")))
     return found
 
 
@@ -206,9 +249,27 @@ def _find_place(row: Row) -> str:
     return ""
 
 
+def _find_app(row: Row) -> str:
+    """Return the name of the app that has the code."""
+    module = row.declared.function.__module__ if row.declared else row.state.module if row.state else ""
+    config = apps.get_containing_app_config(module) if module else None
+    return str(config.verbose_name) if config else module.partition(".")[0]
+
+
 def _list_schedules(row: Row, now: datetime) -> list[dict[str, Any]]:
     crons = [each for each in row.declared.triggers if isinstance(each, Cron)] if row.declared else []
     return [{"cron": tell_trigger(each), "times": _list_times(each, now)} for each in crons]
+
+
+def _list_errors(figures: Sequence[Rollup], failed_url: str) -> list[dict[str, Any]]:
+    return [
+        {
+            **each,
+            "seen": show_moment(each["seen"]),
+            "url": f"{failed_url}&{urlencode({'error': each['line'].partition(':')[0]})}",
+        }
+        for each in list_errors(figures)
+    ]
 
 
 def _list_times(cron: Cron, now: datetime) -> list[str]:

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from ..conf import settings
 from ..engine.alias import get_alias
 from ..exceptions import RequestInvalid
+from ..models.audit import acting_from
 from .authenticate import BearerKey, Sender
 from .errors import ScopeMissing, answer_error
 from .measure import read_limits
@@ -51,6 +52,11 @@ class ApiView(APIView):
     metadata_class = None
     scope: ClassVar[str] = "read"
     scopes: ClassVar[dict[str, str]] = {}
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer; the operator log names the address that the request came from."""
+        with acting_from(str(request.META.get("REMOTE_ADDR") or "")):
+            return super().dispatch(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response]:
         """Return our handler, whatever the project's is."""

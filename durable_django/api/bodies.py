@@ -56,6 +56,18 @@ def take_flag(given: dict[str, Any], name: str) -> bool:
     return bool(value)
 
 
+def take_count(given: dict[str, Any], name: str) -> int | None:
+    """Return a whole number, None if it is missing.
+
+    Raises:
+        RequestInvalid: It is none.
+    """
+    value = given.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise RequestInvalid(reason=f"{name} is no whole number")
+    return value
+
+
 def take_time(given: dict[str, Any], name: str, *, needed: bool = False) -> datetime | None:
     """Return an instant, None if it is missing.
 

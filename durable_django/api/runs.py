@@ -14,7 +14,7 @@ from ..exceptions import RequestInvalid, RunNotFound
 from ..models import Attempt, Run, RunStatus, Step, Wait
 from ..models.run import RunQuerySet
 from .base import ApiView
-from .bodies import refuse_unknown, take_reason, take_text
+from .bodies import refuse_unknown, take_count, take_flag, take_reason, take_text
 from .pages import answer_page, read_text, read_texts, read_time, read_uuid
 from .shown import show_attempt, show_ended, show_run, show_step, show_wait
 
@@ -49,20 +49,23 @@ class RunView(ApiView):
 
 
 class RetryView(ApiView):
-    """Lets a failed or cancelled run go on."""
+    """Lets a failed or cancelled run go on: ``{"attempts": 3, "reason": text}``."""
 
     http_method_names = ["post"]
     scope = "operate"
 
     def post(self, request: Request, run_id: str) -> Response:
         """Queue the run again; 409 if it has neither failed nor been cancelled."""
-        reason = take_reason(self.read_object(request))
-        retry_run(_find(self.using, run_id).id, actor=self.actor, reason=reason)
+        given = self.read_object(request)
+        refuse_unknown(given, "attempts", "reason")
+        attempts, reason = take_count(given, "attempts"), take_reason(given)
+        run = _find(self.using, run_id)
+        retry_run(run.id, actor=self.actor, reason=reason, attempts=attempts)
         return Response({"data": show_run(_find(self.using, run_id))})
 
 
 class RerunView(ApiView):
-    """Starts a run again as a new one: ``{"data": {…}, "fromStep": {"stepId", "index", "input"}}``."""
+    """Starts a run again as a new one: ``{"data": {…}, "fromStep": {"stepId", "index", "input"}, "key": text}``."""
 
     http_method_names = ["post"]
     scope = "operate"
@@ -70,8 +73,10 @@ class RerunView(ApiView):
     def post(self, request: Request, run_id: str) -> Response:
         """Answer with the new run."""
         given = self.read_object(request)
-        refuse_unknown(given, "data", "fromStep", "reason")
+        refuse_unknown(given, "data", "fromStep", "key", "unlessHeld", "reason")
         more: dict[str, Any] = {"data": given["data"]} if "data" in given else {}
+        more |= {"key": take_text(given, "key")} if "key" in given else {}
+        more["unless_held"] = take_flag(given, "unlessHeld")
         if (begin := given.get("fromStep")) is not None:
             begin = _take_object(begin, "fromStep", "stepId", "index", "input")
             more["from_step"] = StepRef(*_read_step(begin))

@@ -9,7 +9,7 @@ from django.db import connections, transaction
 from django.urls import URLPattern, path, register_converter
 from django.urls.converters import PathConverter
 
-from . import bulk, cancellations, events, health, runs, signals, waits, webhooks, workflows
+from . import bulk, cancellations, events, health, runs, signals, waits, webhooks, workers, workflows
 from .base import ApiView
 from .ingest import IngestView
 
@@ -66,5 +66,8 @@ urlpatterns = [
     _v1("workflows/<durable_any:workflow_id>/invoke", workflows.InvokeView, "workflow-invoke"),
     _v1("workflows/<durable_any:workflow_id>/pause", workflows.PauseView, "workflow-pause"),
     _v1("workflows/<durable_any:workflow_id>/resume", workflows.ResumeView, "workflow-resume"),
+    _v1("workers", workers.WorkersView, "workers"),
+    _v1("workers/<durable_any:name>/drain", workers.DrainView, "worker-drain"),
+    _v1("workers/<durable_any:name>/undrain", workers.UndrainView, "worker-undrain"),
     _v1("health", health.HealthView, "health"),
 ]

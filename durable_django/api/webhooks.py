@@ -52,8 +52,7 @@ class WebhookView(ApiView):
             # Waits for a transaction that inserts the same, and then finds it.
             if not deliveries.get_or_create(source=source, delivery=delivery.id)[1]:
                 return None
-            insert_events(self.using, rows)
-            announce_batch(self.using, rows)
+            announce_batch(self.using, insert_events(self.using, rows))
         return [str(row.id) for row in rows]
 
 

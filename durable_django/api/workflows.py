@@ -9,9 +9,10 @@ from rest_framework.response import Response
 
 from ..define.registry import registry
 from ..define.workflow import Workflow
+from ..engine.operate_workflows import WAYS
 from ..engine.operations import invoke_workflow, pause_workflow, resume_workflow
 from ..exceptions import RequestInvalid
-from ..models import PauseRunning, WorkflowState
+from ..models import PauseNew, PauseRunning, WorkflowState
 from .base import ApiView
 from .bodies import refuse_unknown, take_reason, take_text
 
@@ -54,7 +55,7 @@ class InvokeView(ApiView):
 
 
 class PauseView(ApiView):
-    """Pauses a workflow: ``{"running": "finish" or "stop", "reason": text}``."""
+    """Pauses a workflow: ``{"running": "finish", "stop" or "cancel", "new": "queue" or "skip"}``."""
 
     http_method_names = ["post"]
     scope = "operate"
@@ -62,11 +63,15 @@ class PauseView(ApiView):
     def post(self, request: Request, workflow_id: str) -> Response:
         """Answer with the pause; 409 if it is paused in this way already."""
         given = self.read_object(request)
-        refuse_unknown(given, "running", "reason")
+        refuse_unknown(given, "running", "new", "reason")
         running = take_text(given, "running") or PauseRunning.FINISH
-        if running not in PauseRunning.values:
-            raise RequestInvalid(reason=f"running is {running[:40]!a}; use {', '.join(PauseRunning.values)}")
-        state = pause_workflow(workflow_id, running=running, actor=self.actor, reason=take_reason(given))
+        if running not in WAYS:
+            raise RequestInvalid(reason=f"running is {running[:40]!a}; use {', '.join(WAYS)}")
+        new = take_text(given, "new") or PauseNew.QUEUE
+        if new not in PauseNew.values:
+            raise RequestInvalid(reason=f"new is {new[:40]!a}; use {', '.join(PauseNew.values)}")
+        reason = take_reason(given)
+        state = pause_workflow(workflow_id, running=running, new=new, actor=self.actor, reason=reason)
         return Response({"data": {"id": workflow_id, **_show_pause(state)}})
 
 
@@ -93,6 +98,7 @@ def _show_pause(state: WorkflowState | None) -> dict[str, Any]:
             "by": state.paused_by,
             "reason": state.pause_reason or None,
             "running": state.pause_running,
+            "new": state.pause_new,
         }
     }
 

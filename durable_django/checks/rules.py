@@ -107,6 +107,7 @@ RULES: Final[dict[str, Rule]] = {
     "DISPATCHER": text(255),
     "DEFAULT_QUEUE": text(64),
     "LEASE_SECONDS": number(0.1, 86_400),
+    "CODE_VERSION": optional(text(64)),
     "CRASH_LIMIT": whole(1, 1_000),
     "WORKER_THREADS": whole(1),
     "PARALLEL_THREADS": whole(1),

@@ -18,7 +18,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from ..api import bulk, cancellations, events, health, runs, signals, waits, webhooks, workflows
+from ..api import bulk, cancellations, events, health, runs, signals, waits, webhooks, workers, workflows
 from ..api.ingest import IngestView
 from ..api.urls import urlpatterns as api_patterns
 
@@ -135,12 +135,26 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
             "delete": {"parameters": _ask("reason", "children"), "operation_id": "cancel_run"},
         },
     ),
-    (runs.RetryView, {"post": {"request": _REASON, "operation_id": "retry_run"}}),
+    (
+        runs.RetryView,
+        {
+            "post": {
+                "request": _body(attempts={"type": "integer", "minimum": 1}, reason=_TEXT),
+                "operation_id": "retry_run",
+            }
+        },
+    ),
     (
         runs.RerunView,
         {
             "post": {
-                "request": _body(data=_ANYTHING, fromStep=_FROM_STEP, reason=_TEXT),
+                "request": _body(
+                    data=_ANYTHING,
+                    fromStep=_FROM_STEP,
+                    key=_TEXT,
+                    unlessHeld={"type": "boolean"},
+                    reason=_TEXT,
+                ),
                 "operation_id": "rerun",
             }
         },
@@ -227,12 +241,19 @@ _VIEWS: Final[Sequence[tuple[Any, dict[str, dict[str, Any]]]]] = (
         workflows.PauseView,
         {
             "post": {
-                "request": _body(running={"type": "string", "enum": ["finish", "stop"]}, reason=_TEXT),
+                "request": _body(
+                    running={"type": "string", "enum": ["finish", "stop", "cancel"]},
+                    new={"type": "string", "enum": ["queue", "skip"]},
+                    reason=_TEXT,
+                ),
                 "operation_id": "pause_workflow",
             }
         },
     ),
     (workflows.ResumeView, {"post": {"request": _REASON, "operation_id": "resume_workflow"}}),
+    (workers.WorkersView, {"get": {"operation_id": "list_workers"}}),
+    (workers.DrainView, {"post": {"request": _REASON, "operation_id": "drain_worker"}}),
+    (workers.UndrainView, {"post": {"request": _REASON, "operation_id": "undrain_worker"}}),
     (
         health.HealthView,
         {

@@ -33,5 +33,10 @@ def find_step(name: str) -> Callable[..., Any]:
     return _functions[name]
 
 
+def list_functions() -> list[Callable[..., Any]]:
+    """Return all of them."""
+    return list(_functions.values())
+
+
 def _name(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from django.db import connections
 
 from ..engine.bulk_work import work_bulk
+from ..engine.faults import faults
 
 logger = logging.getLogger("durable_django.bulk")
 
 
 class BulkHand:
-    """Works bulk operations off on a thread that lives as long as there are any."""
+    """Works bulk operations off on a thread that lives as long as there are any, and until ``is_over``."""
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, is_over: Callable[[], bool]) -> None:
         self._using = using
+        self._is_over = is_over
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -40,9 +43,10 @@ class BulkHand:
 
     def _work(self) -> None:
         try:
-            work_bulk(self._using, is_over=self._stopping.is_set)
-        except Exception:
+            work_bulk(self._using, is_over=lambda: self._stopping.is_set() or self._is_over())
+        except Exception as error:
             # Whatever it is, the lease ends and somebody tries again behind the last row.
             logger.exception("a bulk operation was interrupted; it goes on when its lease ends")
+            faults.note(error)
         finally:
             connections.close_all()

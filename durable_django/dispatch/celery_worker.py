@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..conf import settings
 from ..engine.alias import get_alias
+from ..engine.faults import faults
+from ..engine.identity import join_worker
 from ..engine.keeper import keeper
 from ..engine.nudge import listen
 from .kinship import kinship
@@ -25,12 +27,18 @@ _watched: set[int] = set()
 _tickers: dict[int, Ticker] = {}
 
 
-def start(queues: Sequence[str]) -> None:
-    """Begin to tick in this process, the worker's main one, if TICK_FROM_WORKERS says so."""
-    kinship.stopping = False
+def start(queues: Sequence[str], measure: Callable[[], tuple[int, int]] | None = None) -> None:
+    """Begin to tick in this process, the worker's main one, if TICK_FROM_WORKERS says so.
+
+    Args:
+        measure: Returns how many tasks the worker executes side by side at most, and how many it does now.
+    """
+    kinship.stopping = kinship.draining = False
     if not settings.TICK_FROM_WORKERS or os.getpid() in _tickers:
         return
-    ticker = _tickers[os.getpid()] = Ticker(get_alias(), queues, kind="celery")
+    ticker = _tickers[os.getpid()] = Ticker(
+        get_alias(), queues, kind="celery", obey=_drain, measure=measure, hear=kinship.read_fault
+    )
     ticker.start()
     threading.Thread(target=_relay, args=(ticker,), name="durable-relay", daemon=True).start()
 
@@ -52,8 +60,20 @@ def join() -> None:
     if os.getpid() in _watched:
         return
     _watched.add(os.getpid())
+    join_worker(kinship.main)
+    if kinship.main != os.getpid():
+        faults.pass_on = kinship.tell_fault
     listen(_tell_due)
     threading.Thread(target=_watch, name="durable-watch", daemon=True).start()
+
+
+def is_draining() -> bool:
+    """Tell whether this worker is to take nothing new."""
+    return kinship.draining
+
+
+def _drain(draining: bool) -> None:
+    kinship.draining = draining
 
 
 def _tell_due(seconds: float) -> None:

@@ -8,7 +8,11 @@ Note [A claim waits for more free slots]
 Note [One claim serves both crews]
     ``def`` and ``async def`` runs share their queues. As long as both crews have room, whatever comes first
     is taken, of either kind; only what is left is asked for by kind. That question reads past all queued runs
-    of the other kind, so an empty answer to it is believed for ten times as long as it took.
+    of the other kind, so an empty answer to it is believed for ten times as long as it took; meanwhile the other
+    crew fills all of its own slots in one claim, however few the first one has.
+
+Note [An idle worker asks one question]
+    A worker without runs asks for one of any kind, suspects included; only if it gets one it asks for more.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from ..store.base import Claimed
 from ..store.claim import claim_runs
 from ..store.load import load_memos_of
 from .crew import Crew, Taken
-from .suspects import Lookout, other_deaths, suspect_deaths
+from .suspects import Lookout, allowed_deaths, other_deaths, suspect_deaths
 
 CLAIM_LIMIT = 64
 GATHER_SECONDS = 0.01
@@ -34,15 +38,25 @@ POLL_SECONDS = 2.0
 
 
 class Claimer:
-    """Claims for two crews; ``threads`` execute ``def`` runs, ``tasks`` those of ``async def`` workflows."""
+    """Claims for two crews; ``threads`` execute ``def`` runs, ``tasks`` those of ``async def`` workflows.
+
+    While ``is_draining`` it claims nothing.
+    """
 
     def __init__(
-        self, using: str, queues: Callable[[], Sequence[str]], *, threads: Crew, tasks: Crew
+        self,
+        using: str,
+        queues: Callable[[], Sequence[str]],
+        *,
+        threads: Crew,
+        tasks: Crew,
+        is_draining: Callable[[], bool],
     ) -> None:
         self._using = using
         self._queues = queues
         self._threads = threads
         self._tasks = tasks
+        self._is_draining = is_draining
         self._lookout = Lookout(using)
         self._believed: dict[tuple[str, Crew], float] = {}
 
@@ -51,6 +65,9 @@ class Claimer:
         crews = (self._threads, self._tasks)
         for crew in crews:
             crew.hungry = False
+        idle = not any(crew.active for crew in crews)
+        if self._is_draining() or (idle and not self._claim_first()):
+            return POLL_SECONDS
         self._claim_suspect()
         asynchronous = [each.id for each in registry if each.is_async]
         for queue in self._queues():
@@ -59,7 +76,7 @@ class Claimer:
             elif min(crew.free for crew in crews) <= 0:
                 self._claim_for(self._threads, queue, excluding=asynchronous)
                 self._claim_for(self._tasks, queue, including=asynchronous)
-            elif self._claim_for_both(queue):
+            elif any(self._believes(crew, queue) for crew in crews) or self._claim_for_both(queue):
                 self._claim_for(self._threads, queue, least=self._threads.worth, excluding=asynchronous)
                 self._claim_for(self._tasks, queue, least=self._tasks.worth, including=asynchronous)
         return min(map(self._rest, crews))
@@ -68,10 +85,11 @@ class Claimer:
         if not crew.hungry or crew.free <= 0:
             return POLL_SECONDS
         # A slot that became free during the claim has woken nobody.
-        return 0.0 if crew.free >= crew.worth and not self._believes(crew) else GATHER_SECONDS
+        believed = any(self._believes(crew, queue) for queue in self._queues())
+        return 0.0 if crew.free >= crew.worth and not believed else GATHER_SECONDS
 
-    def _believes(self, crew: Crew) -> bool:
-        return any(each is crew and time.monotonic() < until for (_, each), until in self._believed.items())
+    def _believes(self, crew: Crew, queue: str) -> bool:
+        return time.monotonic() < self._believed.get((queue, crew), 0.0)
 
     def _claim_for_both(self, queue: str) -> bool:
         """Claim what comes first; return whether something may be left."""
@@ -79,6 +97,15 @@ class Claimer:
         claimed = self._claim(queue, limit)
         self._distribute(claimed)
         return len(claimed) == limit
+
+    def _claim_first(self) -> bool:
+        """Take a run of any kind, or a suspect, for a worker that has none; return whether there was one."""
+        for queue in self._queues():
+            if claimed := self._claim(queue, 1, deaths=allowed_deaths(self._using)):
+                self._lookout.rest()
+                self._distribute(claimed)
+                return True
+        return False
 
     def _claim_suspect(self) -> None:
         """Take a single one, now and then; see Note [One suspect at a time]."""
@@ -99,7 +126,7 @@ class Claimer:
 
     def _claim_for(self, crew: Crew, queue: str, *, least: int = 1, **which: list[str]) -> None:
         limit = min(crew.free, CLAIM_LIMIT)
-        if limit < least or time.monotonic() < self._believed.get((queue, crew), 0.0):
+        if limit < least or self._believes(crew, queue):
             crew.hungry = True
             return
         began = time.monotonic()

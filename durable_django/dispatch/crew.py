@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..engine.adrive import ask_on
 from ..engine.aexecute import aexecute_run
 from ..engine.execute import execute_run
+from ..engine.faults import faults
 from ..store.base import Claimed, Memo
 from ..store.connections import refresh_connections
 from .pools import close_pool
@@ -75,7 +76,10 @@ class _Slots:
             self._active -= 1
         if not future.cancelled() and future.exception() is not None:
             # The run keeps its lease until that ends; then the tick gives it to a worker again.
-            logger.error("a slice ended with an error of the engine", exc_info=future.exception())
+            error = future.exception()
+            logger.error("a slice ended with an error of the engine", exc_info=error)
+            if error is not None:
+                faults.note(error)
         self._freed(self)
 
 

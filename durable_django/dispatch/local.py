@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from ..conf import settings
 from ..define.registry import registry
 from ..engine.errand import count_errands
+from ..engine.faults import faults
 from ..engine.keeper import keeper
 from ..engine.nudge import Nudge, listen
 from ..store.lease import release_leases
@@ -57,8 +58,14 @@ class Runner:
         self._queues = list(queues) if queues else None
         self._threads = ThreadCrew(using, threads or settings.WORKER_THREADS, self._freed)
         self._tasks = AsyncCrew(using, tasks or settings.WORKER_TASKS, self._freed)
-        self._claimer = Claimer(using, lambda: self.queues, threads=self._threads, tasks=self._tasks)
-        self._ticker = Ticker(using, self.queues) if tick else None
+        self._ticker = Ticker(using, self.queues, measure=self._measure) if tick else None
+        self._claimer = Claimer(
+            using,
+            lambda: self.queues,
+            threads=self._threads,
+            tasks=self._tasks,
+            is_draining=lambda: self._ticker is not None and self._ticker.draining,
+        )
         self._wake = threading.Event()
         self._enough = threading.Event()
         self._stopping = threading.Event()
@@ -121,6 +128,12 @@ class Runner:
         self._threads.close()
         return not left
 
+    def _measure(self) -> tuple[int, int]:
+        """Return the slots that the workflows here can use, and how many are in use."""
+        kinds = {each.is_async for each in registry}
+        crews = [crew for crew, kind in ((self._threads, False), (self._tasks, True)) if kind in kinds]
+        return sum(crew.free + crew.active for crew in crews), self.active
+
     def _hear(self, queue: str) -> None:
         if queue in self.queues:
             self._enough.set()
@@ -143,8 +156,9 @@ class Runner:
                 self._wake.clear()
                 self._enough.clear()
                 pause = self._claimer.fill()
-            except (DatabaseError, InterfaceError):
+            except (DatabaseError, InterfaceError) as error:
                 logger.warning("the database cannot be reached; the worker tries again", exc_info=True)
+                faults.note(error)
                 connections[self._using].close()
                 self._stopping.wait(1.0)
                 pause = 0.0

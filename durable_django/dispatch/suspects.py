@@ -58,5 +58,9 @@ class Lookout:
         """Tell whether to look now; then not again for a while."""
         if time.monotonic() < self._at or has_suspect(self._using):
             return False
-        self._at = time.monotonic() + LOOK_SECONDS
+        self.rest()
         return True
+
+    def rest(self) -> None:
+        """Do not look for a while: a suspect may just have been taken, which is no slice yet."""
+        self._at = time.monotonic() + LOOK_SECONDS

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from django.db import DatabaseError, InterfaceError, connections
 
 from ..conf import settings
+from ..engine.faults import faults
 from ..engine.identity import get_owner
 from ..engine.report_workflows import REPORT_SECONDS as WORKFLOWS_SECONDS
 from ..engine.report_workflows import report_workflows
@@ -31,10 +32,23 @@ REPORT_SECONDS = 10.0
 
 
 class Ticker:
-    """Sweeps each TICK_SECONDS, or at the instant at which the next run is due."""
+    """Sweeps each TICK_SECONDS, or at the instant at which the next run is due.
+
+    Args:
+        obey: Told whenever an operator drains this worker or lets it take runs again.
+        measure: Returns the slots of this worker and how many of them are in use.
+        hear: Returns what last went wrong in a child, empty if nothing did since the last call.
+    """
 
     def __init__(
-        self, using: str, queues: Callable[[], Sequence[str]] | Sequence[str], *, kind: str = "worker"
+        self,
+        using: str,
+        queues: Callable[[], Sequence[str]] | Sequence[str],
+        *,
+        kind: str = "worker",
+        obey: Callable[[bool], None] | None = None,
+        measure: Callable[[], tuple[int, int]] | None = None,
+        hear: Callable[[], str] | None = None,
     ) -> None:
         self._using = using
         self._kind = kind
@@ -49,7 +63,10 @@ class Ticker:
         self._reported = float("-inf")
         self._described = float("-inf")
         self._thread: threading.Thread | None = None
-        self._bulk = BulkHand(using)
+        self.draining = False
+        """Whether an operator has asked this worker to take nothing new."""
+        self._obey, self._measure, self._hear = obey, measure, hear
+        self._bulk = BulkHand(using, is_over=lambda: self.draining)
 
     def start(self) -> None:
         """Begin to tick."""
@@ -77,9 +94,10 @@ class Ticker:
         while not self._stopping:
             try:
                 pause = self._tick()
-            except Exception:
+            except Exception as error:
                 # Whatever it is, without this thread nothing is ever due again.
                 logger.exception("a tick failed; the next one tries again")
+                faults.note(error)
                 connections[self._using].close()
                 pause = settings.TICK_SECONDS
             self._sleep(pause)
@@ -101,7 +119,7 @@ class Ticker:
         claim = SHORTEST if self._leads and self._early else period
         swept = tick(self._using, period=claim, force=expected)
         self._leads = swept is not None
-        if swept is not None and swept.bulk:
+        if swept is not None and swept.bulk and not self.draining:
             self._bulk.offer()
         left = self._find_next(swept)
         self._early = left is not None and left < period
@@ -115,12 +133,32 @@ class Ticker:
     def _report(self) -> None:
         if time.monotonic() - self._reported < REPORT_SECONDS:
             return
+        begins = self._reported == float("-inf")
         self._reported = time.monotonic()
         queues = self._queues() if callable(self._queues) else self._queues
-        report_worker(self._using, name=get_owner(), kind=self._kind, queues=queues)
+        if self._hear is not None and (told := self._hear()):
+            faults.take(told)
+        asked = report_worker(
+            self._using,
+            get_owner(),
+            self._kind,
+            queues,
+            slots=self._measure() if self._measure else None,
+            fault=faults.last,
+            begins=begins,
+        )
+        self._note(asked)
         if time.monotonic() - self._described >= WORKFLOWS_SECONDS:
             self._described = time.monotonic()
             report_workflows(self._using)
+
+    def _note(self, draining: bool) -> None:
+        if draining == self.draining:
+            return
+        self.draining = draining
+        logger.warning("this worker %s", "takes nothing new" if draining else "takes runs again")
+        if self._obey is not None:
+            self._obey(draining)
 
     def _sleep(self, pause: float) -> None:
         until = time.monotonic() + max(pause, SHORTEST)

@@ -294,7 +294,5 @@ async def ask_caller(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _call_with_connections(function: Callable[..., Any], *args: Any) -> Any:
-    try:
-        return function(*args)
-    finally:
-        refresh_connections()
+    refresh_connections()
+    return function(*args)

@@ -4,6 +4,9 @@ Note [A wait takes the first arrival that matches]
     The waits of a batch come in pages, in order of their ids; each is offered the events of the batch in
     order of arrival and takes the first that matches, so the result is that of routing one by one. Waits
     that end a step together with others are ended after the last page, in order of arrival.
+
+Note [A page is announced when it is committed]
+    Workers go on with the runs of one page while the next is looked at; a nudge needs nothing but the commit.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from ..store.find_asked import Asked, find_asked, read_path_sets
 from ..store.resolve import Candidate, Hit, end_waits
 from .judge import Judge
 from .match import event_keys
-from .nudge import Nudge
+from .nudge import Nudge, send_nudges
 from .slice import read_event
 
 PAGE = 1_000
@@ -31,33 +34,39 @@ BATCH = 500
 Arrived = Mapping[int, EventRow]
 
 
-def answer_waits(using: str, arrived: Arrived) -> list[Nudge]:
-    """End the waits that stored events answer, then mark the events as routed; return the runs woken.
+def answer_waits(using: str, arrived: Arrived) -> int:
+    """End the waits that stored events answer, then mark the events as routed; nudge the runs woken.
 
     Args:
         arrived: The events by arrival number.
+
+    Returns:
+        How many runs were woken.
     """
-    nudges: list[Nudge] = []
     order = sorted(arrived)
-    for start in range(0, len(order), BATCH):
-        nudges += _answer(using, {arrival: arrived[arrival] for arrival in order[start : start + BATCH]})
-    return nudges
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    return sum(_answer(using, {arrival: arrived[arrival] for arrival in batch}) for batch in batches)
 
 
-def _answer(using: str, arrived: Arrived) -> list[Nudge]:
-    nudges: list[Nudge] = []
+def _answer(using: str, arrived: Arrived) -> int:
+    woken = 0
     shared: list[Candidate] = []
     hits: list[Hit] = []
     for page in _find_pages(using, _read_keys(using, arrived.values()), len(arrived)):
         if hits:
-            nudges += _end(using, hits, [])
+            woken += _announce(_end(using, hits, []))
         judge = Judge()
         found = [first for asked in page if (first := _take_first(asked, arrived, judge)) is not None]
         shared += [each for each in found if each.mode]
         _cancel(using, found)
         hits = _build_hits(found, judge)
-    nudges += _end_shared(using, shared)
-    return nudges + _end(using, hits, [row.id for row in arrived.values()])
+    woken += _announce(_end_shared(using, shared))
+    return woken + _announce(_end(using, hits, [row.id for row in arrived.values()]))
+
+
+def _announce(nudges: list[Nudge]) -> int:
+    send_nudges(nudges)
+    return len(nudges)
 
 
 def find_answered(using: str, arrived: Arrived) -> Iterator[Candidate]:

@@ -80,7 +80,8 @@ def start_bulk(
     Args:
         action: A key of ``bulk_actions.ACTIONS``.
         chosen: Names and values of ``bulk_filter.RUN_FIELDS`` or ``WAIT_FIELDS``; at least one.
-        arguments: What the action is given besides, such as the ``value`` of resolve.
+        arguments: What the action is given besides: the ``value`` of resolve, or ``children`` of cancel, which
+            also cancels what the runs have started.
         matched: What its operator was told of how many rows match.
         cutoff: When they were told so; now if None or later than that.
 
@@ -159,9 +160,13 @@ def _move(
 
 
 def _encode(name: str, action: BulkAction, arguments: Mapping[str, Any]) -> str:
-    if set(arguments) != set(action.arguments):
+    if set(arguments) - set(action.flags) != set(action.arguments):
         wanted = ", ".join(action.arguments) or "no arguments"
+        if action.flags:
+            wanted += f", and takes {', '.join(action.flags)}"
         raise BulkInvalid(reason=f"{name} needs {wanted}, not {', '.join(sorted(arguments)) or 'none'}")
+    if wrong := [each for each in action.flags if not isinstance(arguments.get(each, False), bool)]:
+        raise BulkInvalid(reason=f"{wrong[0]} is neither true nor false")
     return encode(dict(arguments), what="the arguments of a bulk operation")
 
 

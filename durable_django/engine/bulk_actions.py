@@ -28,6 +28,8 @@ class BulkAction:
     call: Callable[..., Any]
     arguments: tuple[str, ...] = ()
     """Names of what the operation is given besides; each is required."""
+    flags: tuple[str, ...] = ()
+    """Names of what it may be given besides, true or false."""
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -46,7 +48,12 @@ _OPEN = Q(status=WaitStatus.OPEN, kind__in=("event", "signal"))
 
 ACTIONS: Final[dict[str, BulkAction]] = {
     "cancel": BulkAction(
-        title=_("Cancel"), permission="cancel_run", model=Run, fits=_LIVE, call=operations.cancel_run
+        title=_("Cancel"),
+        permission="cancel_run",
+        model=Run,
+        fits=_LIVE,
+        call=operations.cancel_run,
+        flags=("children",),
     ),
     "retry": BulkAction(
         title=_("Retry"),
@@ -54,6 +61,13 @@ ACTIONS: Final[dict[str, BulkAction]] = {
         model=Run,
         fits=Q(status__in=(RunStatus.FAILED, RunStatus.CANCELLED)),
         call=operations.retry_run,
+    ),
+    "wake": BulkAction(
+        title=_("Wake"),
+        permission="retry_run",
+        model=Run,
+        fits=Q(status=RunStatus.WAITING, waits_for__in=("sleep", "retry", "start"), wake_at__isnull=False),
+        call=operations.wake_run,
     ),
     "rerun": BulkAction(title=_("Rerun"), permission="rerun_run", model=Run, fits=Q(), call=operations.rerun),
     "delete": BulkAction(

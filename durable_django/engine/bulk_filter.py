@@ -184,6 +184,8 @@ RUN_FIELDS: Final[dict[str, Field]] = {
     "attempts": Field(_("failed attempts of a step, at least"), _read_count, _select_attempts),
     "waits_for": Field(_("waits for the event"), _read_text, _select_waits),
     "children": Field(_("invoked other runs"), _read_flag, _select_children),
+    "begun": Field(_("has begun"), _read_flag, lambda value: Q(started_at__isnull=False)),
+    "fresh": Field(_("has not begun"), _read_flag, lambda value: Q(started_at__isnull=True)),
     "top_level": Field(_("not invoked by a run"), _read_flag, lambda value: Q(parent_id__isnull=True)),
     "found": Field(_("run or event"), _read_id, _select_found),
     "ids": Field(_("runs"), _read_ids, _equals("pk__in")),

@@ -8,8 +8,9 @@ from typing import Any
 from django.db import connections
 
 from ..store.base import StepWrite
-from ..store.checkpoint import Key, read_step, write_steps
-from .desk import Desk, forget_in_child
+from ..store.checkpoint import read_step, write_steps
+from ..store.connections import refresh_connections
+from .desk import Desk, count_leaders, forget_in_child
 from .interrupts import LeaseLost
 from .keeper import keeper
 
@@ -17,14 +18,13 @@ Recorded = tuple[str, str | None, str | None]
 """What is stored for a step: status, output, error."""
 
 
-def read_key(step: StepWrite) -> Key:
-    """Return the key under which ``write_steps`` reports a step."""
-    return step.run_id, step.name, step.index
-
-
 def make_desk(using: str, relaxed: bool = False) -> Desk[StepWrite]:
     """Return a desk for the steps of a database."""
-    return Desk(lambda steps: write_steps(using, steps, relaxed, wait=False), read_key)
+    return Desk(
+        lambda steps: write_steps(using, steps, relaxed, wait=False),
+        begin=refresh_connections,
+        leaders=count_leaders(using),
+    )
 
 
 _desks: dict[tuple[str, bool], Desk[StepWrite]] = {}
@@ -72,7 +72,7 @@ def _settle_refused(using: str, step: StepWrite) -> Recorded:
 
 def write_here(using: str, step: StepWrite) -> bool:
     """Write a step on this thread's connection, past the desk; return whether it was written."""
-    return bool(write_steps(using, [step])) or write_held(using, step)
+    return write_steps(using, [step])[0] or write_held(using, step)
 
 
 def write_held(using: str, step: StepWrite) -> bool:
@@ -80,7 +80,7 @@ def write_held(using: str, step: StepWrite) -> bool:
 
     See Note [A held slice stops at its next checkpoint].
     """
-    if not write_steps(using, [step], held=True):
+    if not write_steps(using, [step], held=True)[0]:
         return False
     keeper.stop_slice(using, step.run_id, step.token)
     return True

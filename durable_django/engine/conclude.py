@@ -22,6 +22,7 @@ from ..store.park import Park, park_run
 from .codec import encode
 from .describe_error import describe
 from .end import end_awaited, is_awaited
+from .faults import faults
 from .finish import awrite_finish, write_finish
 from .interrupts import Fatal, HookStopped, LeaseLost, Released, StoreFailed, Suspended
 from .notes import read_notes
@@ -49,6 +50,7 @@ def conclude(part: Slice, outcome: Outcome, seconds: float) -> int | None:
             _fail_or_retry(part, error, seconds)
         case Left(StoreFailed(error=error)):
             logger.error("the store failed", exc_info=error, extra=_fields(part))
+            faults.note(error)
             _fail_or_retry(part, error, seconds)
         case Left(HookStopped(error=withheld)):
             _fail_or_retry(part, withheld, seconds)
@@ -124,11 +126,12 @@ def _fail_or_retry(part: Slice, error: Exception, seconds: float) -> None:
         return
     number = part.segment_attempt
     now = read_decision_time(part.using, error)
-    decision = decide(part.policy(), number, error, now=now, jitter=random.random)
+    policy = part.policy()
+    decision = decide(policy, number, error, now=now, jitter=random.random)
     delay = decision.delay if isinstance(decision, Retry) else None
     attempt = build_attempt(error, "", 0, number, seconds, delay)
     if delay is None:
-        _fail(part, error, attempt)
+        _fail(part, error, attempt, limit=policy.retries + 1, steps=part.replay.steps)
         return
     claimed = part.claimed
     parked = park_run(
@@ -149,8 +152,8 @@ def _fail_or_retry(part: Slice, error: Exception, seconds: float) -> None:
         logger.info("the run is owned by somebody else", extra=_fields(part))
 
 
-def _fail(part: Slice, error: BaseException, attempt: AttemptWrite | None = None) -> None:
-    fail_run(part.using, part.claimed, error, attempt, read_notes(part))
+def _fail(part: Slice, error: BaseException, attempt: AttemptWrite | None = None, **more: int) -> None:
+    fail_run(part.using, part.claimed, error, attempt, read_notes(part), **more)
 
 
 def fail_run(
@@ -159,9 +162,10 @@ def fail_run(
     error: BaseException,
     attempt: AttemptWrite | None = None,
     notes: Notes = NOTHING_TO_NOTE,
+    **more: int,
 ) -> None:
-    """End a run as failed, with what is known of the error."""
-    told: dict[str, Any] = dict(describe(error))
+    """End a run as failed, with what is known of the error, and ``more`` of how often it was tried."""
+    told: dict[str, Any] = {**describe(error), **more}
     if isinstance(error, StepError):
         told |= {"name": error.name, "message": error.message, "stack": error.stack or told["stack"]}
         told |= {"step": error.step, "index": error.index, "code": error.error_code or error.code}
@@ -185,11 +189,11 @@ def _end(using: str, claimed: Claimed, finish: Finish, attempts: Sequence[Attemp
     if not is_awaited(claimed, finish.status):
         if not attempts:
             return write_finish(using, finish)
-        return bool(finish_runs(using, [finish], attempts=attempts))
+        return finish_runs(using, [finish], attempts=attempts)[0]
     return end_awaited(
         using,
         claimed,
-        lambda: finish_runs(using, [finish], attempts=attempts),
+        lambda: finish_runs(using, [finish], attempts=attempts)[0],
         status=finish.status,
         output=finish.output,
         error=finish.error,

@@ -10,24 +10,34 @@ Note [The one that must wait waits alone]
     A run's row may be locked for long, say by a transaction of the project that cancels the run and goes on. So
     the commit of a desk passes over what is locked; the writer then takes its second look on its own
     connection, where it waits without keeping the others.
+
+Note [Under load two commits are in flight]
+    A leader that wakes the next one and lies down costs two changes of threads a batch, and the next one waits for
+    the interpreter behind all whom the last commit woke. So whoever finds others waiting when its own commit is
+    over leaves them to a thread of the desk's own, which goes on as long as somebody waits, on one connection.
+    While it waits for the disk, WORTH others are worth a commit beside it, by a second such thread: the server
+    lets commits share a flush. Fewer wait for the next batch. Whoever leads last looks whether somebody is left.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
+from ..store.base import is_postgres
+
 T = TypeVar("T")
 
 BATCH = 256
+WORTH = 16
+"""Waiting writers that are worth a second commit in flight; 8 to 32 gained the same."""
 
 logger = logging.getLogger("durable_django.execute")
 
@@ -35,21 +45,12 @@ logger = logging.getLogger("durable_django.execute")
 class Ticket(Generic[T]):
     """One write that waits for its commit."""
 
-    __slots__ = ("done", "error", "future", "item", "lead", "wake", "written")
+    __slots__ = ("error", "item", "waiter", "written")
 
-    def __init__(
-        self,
-        item: T,
-        wake: Callable[[], object],
-        lead: Callable[[], None],
-        future: asyncio.Future[None] | None = None,
-    ) -> None:
+    def __init__(self, item: T, waiter: threading.Lock | asyncio.Future[None]) -> None:
         self.item = item
-        self.wake = wake
-        self.lead = lead
-        self.future = future
+        self.waiter = waiter
         self.written = False
-        self.done = False
         self.error: Exception | None = None
 
 
@@ -57,37 +58,43 @@ class Desk(Generic[T]):
     """Where the writes of one kind to one database meet in this process.
 
     Args:
-        commit: Writes a batch in one commit and returns the keys of what it wrote.
-        read_key: Returns the key of an item.
+        commit: Writes a batch in one commit and returns for each item whether it was written.
+        begin: Called on the desk's own thread before it commits for others.
+        leaders: The commits that may be in flight at once; 1 where the database takes one writer.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[T]], Collection[Hashable]], read_key: Callable[[T], Hashable]
+        self,
+        commit: Callable[[Sequence[T]], Sequence[bool]],
+        *,
+        begin: Callable[[], object],
+        leaders: int = 1,
     ) -> None:
         self._write = commit
-        self._read_key = read_key
+        self._begin = begin
+        self._leaders = leaders
         self._lock = threading.Lock()
         self._waiting: list[Ticket[T]] = []
-        self._led = False
-        self._leader: ThreadPoolExecutor | None = None
+        self._leading = 0
+        self._threads: ThreadPoolExecutor | None = None
 
     def write(self, item: T) -> bool:
         """Commit an item from a thread; return whether it was written, False asking for a second look."""
         latch = threading.Lock()
         latch.acquire()
-        ticket = Ticket(item, latch.release, latch.release)
-        if not self._join(ticket):
+        ticket = Ticket(item, latch)
+        if self._join(ticket):
+            self._lead(on=False)
+        else:
             latch.acquire()
-        if not ticket.done:
-            self._lead()
         if ticket.error is not None:
             raise ticket.error
         return ticket.written
 
     async def awrite(self, item: T) -> bool:
-        """Commit an item from an event loop; a thread of the desk's own does the work."""
+        """Commit an item from an event loop; a thread of the desk does the work."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(item, _nothing, self._start_leader, future)
+        ticket = Ticket(item, future)
         if self._join(ticket):
             self._start_leader()
         await future
@@ -95,26 +102,57 @@ class Desk(Generic[T]):
             raise ticket.error
         return ticket.written
 
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """The desk's own threads, made when they are first needed."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._leaders, thread_name_prefix="durable-desk")
+            return self._threads
+
     def _join(self, ticket: Ticket[T]) -> bool:
+        """Let the ticket wait; return whether its writer is to lead."""
         with self._lock:
             self._waiting.append(ticket)
-            if self._led:
+            if self._leading == 0:
+                self._leading = 1
+                return True
+            if self._leading == self._leaders or len(self._waiting) < WORTH:
                 return False
-            self._led = True
-            return True
+            self._leading += 1
+        self._start_leader()
+        return False
 
-    def _lead(self) -> None:
+    def _lead(self, *, on: bool) -> None:
+        """Commit what waits by now, and ``on`` as long as more does; else leave that to the desk's thread."""
+        more = True
+        try:
+            if on:
+                self._begin()
+            more = self._commit_next()
+            while more and on:
+                more = self._commit_next()
+        finally:
+            if more:
+                self._start_leader()
+
+    def _commit_next(self) -> bool:
         with self._lock:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         try:
-            self._commit(batch)
+            if batch:
+                self._commit(batch)
         except BaseException:
             # The leader's thread is being ended; whoever relied on it must not take that for a lost lease.
+            # The lead itself is kept, for the thread that ``_lead`` passes it to.
             _fail(batch, OperationalError("the thread that committed the checkpoint was ended"))
-            raise
-        finally:
-            self._hand_over()
             _wake_all(batch)
+            raise
+        with self._lock:
+            more = len(self._waiting) >= (1 if self._leading == 1 else WORTH)
+            self._leading -= not more
+        _wake_all(batch)
+        return more
 
     def _commit(self, batch: list[Ticket[T]]) -> None:
         try:
@@ -128,24 +166,19 @@ class Desk(Generic[T]):
             for ticket in batch:
                 self._commit([ticket])
         else:
-            for ticket in batch:
-                ticket.written = self._read_key(ticket.item) in written
-
-    def _hand_over(self) -> None:
-        with self._lock:
-            if not self._waiting:
-                self._led = False
-                return
-            heir = self._waiting[0]
-        heir.lead()
+            for ticket, each in zip(batch, written, strict=True):
+                ticket.written = each
 
     def _start_leader(self) -> None:
-        if self._leader is None:
-            self._leader = ThreadPoolExecutor(1, thread_name_prefix="durable-desk")
         try:
-            self._leader.submit(self._lead)
+            self.threads.submit(self._lead, on=True)
         except RuntimeError:  # the interpreter shuts down and takes no more work; threads may still wait
-            self._lead()
+            self._lead(on=True)
+
+
+def count_leaders(using: str) -> int:
+    """Return how many commits to a database may be in flight: SQLite takes one writer."""
+    return 2 if is_postgres(using) else 1
 
 
 def forget_in_child(desks: dict[Any, Any]) -> None:
@@ -159,29 +192,19 @@ def _fail(batch: list[Ticket[T]], error: Exception) -> None:
         ticket.error = error
 
 
-def _nothing() -> None:
-    """Wake nobody: the loop settles the future of the ticket."""
-
-
 def _wake_all(batch: list[Ticket[T]]) -> None:
     """Wake the threads one by one, and each event loop once for all of its coroutines."""
     loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for ticket in batch:
-        ticket.done = True
-        if ticket.future is None:
-            wake(ticket.wake)
+        if isinstance(ticket.waiter, asyncio.Future):
+            loops.setdefault(ticket.waiter.get_loop(), []).append(ticket.waiter)
         else:
-            loops.setdefault(ticket.future.get_loop(), []).append(ticket.future)
+            ticket.waiter.release()
     for loop, futures in loops.items():
-        wake(functools.partial(loop.call_soon_threadsafe, _settle, futures))
-
-
-def wake(tell: Callable[[], object]) -> None:
-    """Tell a writer that its commit is over, if it is still there to hear it."""
-    try:
-        tell()
-    except RuntimeError:
-        logger.info("the event loop that waited for a checkpoint is closed")
+        try:
+            loop.call_soon_threadsafe(_settle, futures)
+        except RuntimeError:
+            logger.info("the event loop that waited for a checkpoint is closed")
 
 
 def _settle(futures: list[asyncio.Future[None]]) -> None:

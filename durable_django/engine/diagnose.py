@@ -19,8 +19,9 @@ from django.utils.translation import ngettext
 from ..clock import read_now, read_time
 from ..conf import settings
 from ..define.registry import registry
-from ..models import Run, RunStatus, Step, StepKind, StepStatus, Wait, Worker
-from .diagnose_facts import Facts, read_facts
+from ..models import PauseNew, Run, RunStatus, Step, StepKind, StepStatus, Wait, Worker, WorkflowState
+from .diagnose_facts import Facts, pick_step, read_facts
+from .identity import find_worker
 from .words import is_over, name_step, say_due, say_instant, say_length
 
 ALIVE_SECONDS: Final = 60.0
@@ -105,13 +106,23 @@ def _check_pause(facts: Facts) -> Diagnosis | None:
         return None
     text = _("The workflow “%(workflow)s” was paused by %(who)s at %(since)s.")
     values = {"workflow": pause.id, "who": pause.paused_by, "since": say_instant(pause.paused_at)}
-    why = _("The reason given: %s") % pause.pause_reason if pause.pause_reason else ""
+    parts = [text % values]
+    if pause.pause_reason:
+        parts.append(_("The reason given: %s") % pause.pause_reason)
+    if _is_skipped(facts.run, pause):
+        parts.append(_("New runs are skipped: this one will be cancelled."))
     return Diagnosis(
         code="paused",
-        sentence=f"{text % values} {why}".strip(),
+        sentence=" ".join(parts),
         remedy=_("Resume it: `manage.py durable resume %s`") % pause.id,
         stuck=True,
     )
+
+
+def _is_skipped(run: Run, pause: WorkflowState) -> bool:
+    since = pause.paused_at
+    fresh = run.started_at is None and since is not None and read_time(run.created_at) >= read_time(since)
+    return fresh and pause.pause_new == PauseNew.SKIP
 
 
 def _check_resumed(facts: Facts) -> Diagnosis:
@@ -123,7 +134,7 @@ def _check_resumed(facts: Facts) -> Diagnosis:
 
 def _check_workers(facts: Facts) -> Diagnosis | None:
     queue = facts.run.queue
-    serving = [row for row in facts.workers if row.name != TICK and queue in row.queues.split(",")]
+    serving = [row for row in facts.workers if row.name != TICK and queue in row.served]
     if any(_is_alive(row, facts.now) for row in serving):
         return None
     seen = max((row.seen_at for row in serving), default=None)
@@ -152,7 +163,7 @@ def _check_lease(facts: Facts) -> Diagnosis | None:
     left = -_age(run.wake_at, now) if run.wake_at else 0.0
     if left > settings.LEASE_SECONDS / 2:
         return None
-    seen = next((row.seen_at for row in facts.workers if row.name == run.owner), None)
+    seen = next((row.seen_at for row in facts.workers if row.name == find_worker(run.owner)), None)
     if seen is not None and _age(seen, now) < settings.LEASE_SECONDS / 2:
         return None
     text = _("The worker “%(worker)s” has not renewed its lease, which ends in %(left)s.")
@@ -191,12 +202,11 @@ def _check_start(facts: Facts) -> Diagnosis | None:
 
 
 def _check_steps(facts: Facts) -> Diagnosis | None:
-    steps = [step for step in facts.steps if not is_over(step, facts.now)]
-    if not steps:
+    step = pick_step(facts.steps, facts.now)
+    if step is None:
         return None
-    step = min(steps, key=lambda each: (each.ready_at is None, each.ready_at and read_time(each.ready_at)))
     found = _describe(step, facts)
-    others = len(steps) - 1
+    others = sum(not is_over(each, facts.now) for each in facts.steps) - 1
     if not others:
         return found
     more = ngettext("%d other branch waits too.", "%d other branches wait too.", others) % others

@@ -1,14 +1,22 @@
-"""What a diagnosis is made from, in a bounded number of bounded reads."""
+"""What a diagnosis is made from, in a bounded number of bounded reads.
+
+Note [Only what is told is read]
+    A page that refreshes itself asks for a diagnosis again and again. So workers are read only for a run that
+    is queued, late, or near the end of its lease, and of several branches only what belongs to the one that is
+    told.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import F
 
+from ..clock import read_time
+from ..conf import settings
 from ..models import (
     Attempt,
     PauseRunning,
@@ -24,6 +32,7 @@ from ..models import (
 )
 from ..models.run import LIVE
 from ..store.paused import ELSEWHERE
+from .words import is_over
 
 ROWS: Final = 50
 """Branches, waits and children that are looked at; the first ones tell the cause."""
@@ -46,24 +55,45 @@ class Facts:
 
 
 def read_facts(using: str, run: Run, now: datetime) -> Facts:
-    """Read what ``decide`` needs to know of a run that has not ended."""
-    workers = list(Worker.objects.using(using).order_by("-seen_at")[:WORKERS])
+    """Read what ``decide`` needs to know of a run that has not ended, in at most four queries."""
+    workers = _read_workers(using) if _may_lack_workers(run, now) else ()
     if run.status in (RunStatus.QUEUED, RunStatus.PAUSED):
         return Facts(run=run, now=now, workers=workers, pause=_read_pause(using, run))
     if run.status != RunStatus.WAITING:
         return Facts(run=run, now=now, workers=workers)
     steps = _read_steps(using, run)
-    kinds = {step.kind for step in steps if step.status == StepStatus.WAITING}
-    retrying = run.waits_for == "retry" or any(step.status == StepStatus.RETRYING for step in steps)
+    told = pick_step(steps, now)
+    kind = told.kind if told and told.status == StepStatus.WAITING else None
+    retrying = run.waits_for == "retry" or (told is not None and told.status == StepStatus.RETRYING)
     return Facts(
         run=run,
         now=now,
         workers=workers,
         steps=steps,
-        waits=_read_waits(using, run) if kinds & ASKING else (),
-        children=_read_children(using, run) if StepKind.INVOKE in kinds else (),
+        waits=_read_waits(using, run) if kind in ASKING else (),
+        children=_read_children(using, run) if kind == StepKind.INVOKE else (),
         error=_read_error(using, run) if retrying else None,
     )
+
+
+def pick_step(steps: Sequence[Step], now: datetime) -> Step | None:
+    """Return the step that is over first, of those that are not over."""
+    left = [step for step in steps if not is_over(step, now)]
+    return min(left, key=_order, default=None)
+
+
+def _order(step: Step) -> tuple[bool, Any]:
+    return step.ready_at is None, step.ready_at and read_time(step.ready_at)
+
+
+def _may_lack_workers(run: Run, now: datetime) -> bool:
+    left = (read_time(run.wake_at) - now).total_seconds() if run.wake_at else 0.0
+    near = settings.LEASE_SECONDS / 2 if run.status == RunStatus.RUNNING else 0.0
+    return run.status == RunStatus.QUEUED or left <= near
+
+
+def _read_workers(using: str) -> list[Worker]:
+    return list(Worker.objects.using(using).order_by("-seen_at")[:WORKERS])
 
 
 def _read_steps(using: str, run: Run) -> list[Step]:
@@ -85,8 +115,7 @@ def _read_children(using: str, run: Run) -> list[Run]:
 
 
 def _read_error(using: str, run: Run) -> Attempt | None:
-    attempts = Attempt.objects.using(using).filter(run_id=run.pk)
-    return attempts.only("error_type", "name").order_by("-id").first()
+    return Attempt.objects.using(using).filter(run_id=run.pk).order_by("-id").first()
 
 
 def _read_pause(using: str, run: Run) -> WorkflowState | None:

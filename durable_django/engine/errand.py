@@ -20,6 +20,7 @@ from ..exceptions import StepError
 from ..store.lease import release_leases
 from .conclude import conclude
 from .drive import Driver
+from .faults import faults
 from .interrupts import Interrupt, Released, StoreFailed, Suspended
 from .outcome import Left, Outcome
 from .outside import get_pool
@@ -85,8 +86,9 @@ class _Errands:
                 last = self._left == 0
             if last:
                 self._end()
-        except Exception:
+        except Exception as error:
             logger.exception("an errand ended with an error of the engine")
+            faults.note(error)
         finally:
             connections.close_all()  # each of many such threads needs one for a moment only
 

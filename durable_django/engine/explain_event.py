@@ -129,7 +129,7 @@ def find_near(name: str, using: str | None = None) -> tuple[str, ...]:
     listened = {t.event for each in registry for t in each.triggers if isinstance(t, EventTrigger)}
     awaited = PathSet.objects.using(using or get_alias()).exclude(event_name=name)
     listened.update(awaited.values_list("event_name", flat=True)[:NAMES])
-    lowered = {each.lower(): each for each in sorted(listened)}
+    lowered = {each.lower(): each for each in sorted(listened - {name})}
     return tuple(lowered[each] for each in difflib.get_close_matches(name.lower(), lowered, n=3))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from django.db import Error, connections
+from django.db import connections
 
 from ..conf import settings
 from ..store.lease import renew_leases
@@ -32,7 +32,7 @@ class Keeper:
         self._slices: dict[tuple[str, UUID], Slice] = {}
         self._thread: threading.Thread | None = None
         self._pid = 0
-        self._hurry = threading.Event()
+        self._hurry = threading.Event()  # of the thread; a thread whose event it is no more must end
         self._pause = 0.0
 
     @contextmanager
@@ -40,8 +40,7 @@ class Keeper:
         """Renew the slice's lease until the block ends."""
         key = (part.using, part.claimed.id)
         with self._lock:
-            if self._pid != os.getpid():
-                self._pid, self._thread, self._slices = os.getpid(), None, {}
+            self._forget_parent()
             self._slices[key] = part
             self._start()
         try:
@@ -68,27 +67,55 @@ class Keeper:
         if part is not None and part.claimed.token == token:
             part.stopping = True
 
+    def close(self, timeout: float = 5.0) -> bool:
+        """Keep no lease any more, and end the thread with its connections; a later slice starts another.
+
+        Args:
+            timeout: Seconds to wait for a renewal that is under way.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        with self._lock:
+            self._forget_parent()
+            thread, hurry = self._thread, self._hurry
+            self._thread, self._hurry, self._slices = None, threading.Event(), {}
+        hurry.set()
+        if thread is None:
+            return True
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    def _forget_parent(self) -> None:
+        if self._pid != os.getpid():
+            self._pid, self._thread, self._hurry, self._slices = os.getpid(), None, threading.Event(), {}
+
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._work, name="durable-keeper", daemon=True)
+            self._hurry = threading.Event()
+            self._thread = threading.Thread(
+                target=self._work, args=(self._hurry,), name="durable-keeper", daemon=True
+            )
             self._thread.start()
         elif self._pause > settings.LEASE_SECONDS / 3:
             self._hurry.set()  # the lease was made shorter since the thread lay down
 
-    def _work(self) -> None:
+    def _work(self, hurry: threading.Event) -> None:
         idle = 0
-        while not self._may_leave(idle):
+        while not self._may_leave(hurry, idle):
             self._pause = settings.LEASE_SECONDS / 3
-            self._hurry.wait(self._pause)
-            self._hurry.clear()
+            hurry.wait(self._pause)
+            hurry.clear()
             held = self.slices()
             idle = 0 if held else idle + 1
             for using in {part.using for part in held}:
                 self._renew(using, [part for part in held if part.using == using])
         connections.close_all()
 
-    def _may_leave(self, idle: int) -> bool:
+    def _may_leave(self, hurry: threading.Event, idle: int) -> bool:
         with self._lock:  # a slice that comes later must find no thread that is about to end
+            if hurry is not self._hurry:
+                return True
             if idle < 3 or self._slices:
                 return False
             self._thread = None
@@ -99,8 +126,8 @@ class Keeper:
             owned = renew_leases(
                 using, [(part.claimed.id, part.claimed.token) for part in held], settings.LEASE_SECONDS
             )
-        except Error:
-            # The fence protects the run; another worker may take it over when the lease ends.
+        except Exception:
+            # Without this thread every lease would end. The fence protects the run; another worker may take it over.
             logger.warning("leases could not be renewed", exc_info=True, extra={"runs": len(held)})
             return
         for part in held:

@@ -10,7 +10,6 @@ Note [A lifecycle event is part of the end]
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -56,9 +55,5 @@ def store_lifecycle(
     # The parts below are encoded already; they are put in as they are.
     text = f'{json.dumps(data)[:-1]},"event":{encode_event(event)}'
     text += f',"result":{output or "null"},"error":{error or "null"}}}'
-    rows = [
-        EventRow(id=new_id(), name=name, data=text, ts=int(time.time() * 1000), source="run")
-        for name in names
-    ]
-    insert_events(using, rows)
-    return rows
+    rows = [EventRow(id=new_id(), name=name, data=text, ts=0, source="run") for name in names]
+    return insert_events(using, rows)

@@ -117,8 +117,7 @@ def _store(using: str, label: str, change: str, instance: Model, changed: list[s
     data = {"app": app, "model": model, "pk": _read_key(instance.pk), "change": change, "fields": changed}
     event = {"name": name_event(label, change), "data": data}
     row = prepare_event(event, "", "model", new_id(), internal=True)
-    insert_events(using, [row])
-    route_after_commit(using, [row])
+    route_after_commit(using, insert_events(using, [row]))
 
 
 def _read_key(key: Any) -> Any:

@@ -87,9 +87,9 @@ def copy_event(event: Event, data: Mapping[str, Any] | UnchangedType = UNCHANGED
 
 def _send(using: str, row: EventRow, actor: str, action: str, reason: str, more: str) -> str:
     with transaction.atomic(using=using):
-        insert_events(using, [row])
+        stored = insert_events(using, [row])
         audit(using, actor, action, None, reason, f"{row.name} {row.id}{more}")
-        route_after_commit(using, [row])
+        route_after_commit(using, stored)
     return str(row.id)
 
 

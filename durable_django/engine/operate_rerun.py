@@ -20,7 +20,7 @@ from ..conf import settings
 from ..define.hooks import Place
 from ..define.registry import registry
 from ..define.timeouts import NO_TIMEOUTS
-from ..exceptions import EventNotFound, InvalidStepInput
+from ..exceptions import EventNotFound, InvalidStepInput, KeyInUse
 from ..ids import new_id
 from ..models import Event, Run, Step, StepStatus
 from ..store.base import EventRow
@@ -35,6 +35,7 @@ from .nudge import Nudge
 from .operate import UNCHANGED, UnchangedType, audit, lock
 from .operate_runs import find_step
 from .renew_event import renew_event
+from .rerun_facts import find_key_holder
 from .seal import seal, unseal
 from .start import nudge_after_commit
 from .step_input import encode_input
@@ -57,6 +58,8 @@ def rerun(
     data: Mapping[str, Any] | UnchangedType = UNCHANGED,
     from_step: StepRef | None = None,
     step_input: Any = UNCHANGED,
+    key: str | UnchangedType = UNCHANGED,
+    unless_held: bool = False,
     using: str | None = None,
 ) -> RunHandle:
     """Start a new run of the same workflow with the same event.
@@ -65,8 +68,11 @@ def rerun(
         data: What the event holds instead; the new run gets an event of its own then.
         from_step: Where the new run begins: what was completed before that step is copied.
         step_input: The arguments of that step instead of those that the code gives; see ``encode_input``.
+        key: The key by which the new run is found instead of the old one's; empty for none.
+        unless_held: Whether to refuse while another run, or the old one, has that key and has not ended.
 
     Raises:
+        KeyInUse: It has, and nothing was started.
         RunNotFound, StepNotFound, EventNotFound: It, its step or its event is not stored.
         InvalidStepInput: The input does not fit the step, or there is no step that it is for.
         InvalidEvent, EventTooLarge, Unserializable: The data or the input cannot be stored.
@@ -76,6 +82,10 @@ def rerun(
         raise InvalidStepInput(step="", reason="there is no step to begin at")
     with transaction.atomic(using=using):
         run = lock(using, run_id)
+        if key is not UNCHANGED:
+            run.key = key[:255]
+        if unless_held and (holder := find_key_holder(using, run)) is not None:
+            raise KeyInUse(key=run.key, id=holder.id, status=holder.status)
         event = _find_event(using, run, data)
         start = _build_start(run, event)
         routed = start_runs(using, [], [start], renudge=settings.RENUDGE_SECONDS)
@@ -83,7 +93,7 @@ def rerun(
             _begin_at(using, run, start.id, find_step(using, run, from_step.id, from_step.use), step_input)
         if has_rules(run.workflow):
             arm(using, [(start, event)])
-        audit(using, actor, "rerun", run, reason, _say(start, from_step, data, step_input))
+        audit(using, actor, "rerun", run, reason, _say(start, from_step, data, step_input, key))
         nudge_after_commit(using, [Nudge(*each) for each in routed.started])
     return RunHandle(start.id, using=using)
 
@@ -95,8 +105,7 @@ def _find_event(using: str, run: Run, data: Mapping[str, Any] | UnchangedType) -
     if data is UNCHANGED:
         return to_row(event)
     row = renew_event(event, data, registry.find(run.workflow))
-    insert_events(using, [row], routed=True)
-    return row
+    return insert_events(using, [row], routed=True)[0]
 
 
 def _build_start(run: Run, event: EventRow) -> StartRow:
@@ -145,9 +154,13 @@ def _seal_again(using: str, old: Run, new: Run) -> Iterator[tuple[int, str]]:
             yield step.pk, seal(hooks, unseal(hooks, step.output, places[0]), places[1])
 
 
-def _say(start: StartRow, from_step: StepRef | None, data: Any, step_input: Any) -> str:
+def _say(start: StartRow, from_step: StepRef | None, data: Any, step_input: Any, key: Any) -> str:
     parts = [f"started {start.id}"]
     if from_step is not None:
         parts.append(f"from step {from_step.id}")
-    edited = [word for word, given in (("data", data), ("input", step_input)) if given is not UNCHANGED]
+    edited = [
+        word
+        for word, given in (("data", data), ("input", step_input), ("key", key))
+        if given is not UNCHANGED
+    ]
     return " ".join([*parts, *(["with edited", " and ".join(edited)] if edited else [])])

@@ -11,6 +11,7 @@ from ..models.run import ENDED
 from ..store.retrying import repeatable
 from .alias import get_alias
 from .cancel import end_cancelled, lock_family
+from .grant import check_attempts, find_limit, give_attempts
 from .handle import RunHandle
 from .nudge import Nudge
 from .operate import UNCHANGED, audit, lock, refuse
@@ -18,6 +19,7 @@ from .operate_events import invoke_workflow, resend_event, send_as
 from .operate_rerun import StepRef, rerun
 from .operate_runs import supply_step, wake_run
 from .operate_waits import extend_wait, resolve_wait, time_out_wait
+from .operate_workers import drain_worker, undrain_worker
 from .operate_workflows import pause_workflow, resume_workflow
 from .plan_event import EventPlan, plan_event
 from .reopen import reopen
@@ -30,6 +32,7 @@ __all__ = [
     "StepRef",
     "cancel_run",
     "delete_run",
+    "drain_worker",
     "extend_wait",
     "invoke_workflow",
     "pause_workflow",
@@ -42,6 +45,7 @@ __all__ = [
     "send_as",
     "supply_step",
     "time_out_wait",
+    "undrain_worker",
     "wake_run",
 ]
 
@@ -76,23 +80,41 @@ def _cancel(using: str, run_id: UUID | str, actor: str, reason: str, children: b
                 audit(using, actor, "cancel", child, reason, f"cancelled with {run.id}")
 
 
-def retry_run(run_id: UUID | str, *, actor: str, reason: str = "", using: str | None = None) -> RunHandle:
+def retry_run(
+    run_id: UUID | str,
+    *,
+    actor: str,
+    reason: str = "",
+    attempts: int | None = None,
+    using: str | None = None,
+) -> RunHandle:
     """Let a failed or cancelled run go on where it stopped; its completed steps stay done.
+
+    Args:
+        attempts: How often what failed is tried at most, 1 to what the code declares; None: as often as that.
 
     Raises:
         RunNotFound: It is not stored.
         OperationRefused: It has not failed and was not cancelled.
+        InvalidAttempts: So many attempts cannot be given.
     """
     using = using or get_alias()
     with transaction.atomic(using=using):
         run = lock(using, run_id, children=True)
+        limit = None if attempts is None else find_limit(using, run)
         if not requeue_ended(using, run.id):
             refuse(run, "retry", "a failed or cancelled run")
         reopen(using, run)
+        if attempts is not None:
+            give_attempts(using, run, check_attempts(run, limit, attempts), attempts)
         RunResult.objects.using(using).filter(run_id=run.id).delete()
-        audit(using, actor, "retry", run, reason, "queued")
+        audit(using, actor, "retry", run, reason, f"queued{_say_attempts(attempts)}")
         nudge_after_commit(using, [Nudge(run.id, run.workflow, run.queue)])
     return RunHandle(run.id, using=using)
+
+
+def _say_attempts(attempts: int | None) -> str:
+    return "" if attempts is None else f", at most {attempts} attempts"
 
 
 def delete_run(run_id: UUID | str, *, actor: str, reason: str = "", using: str | None = None) -> None:

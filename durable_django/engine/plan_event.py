@@ -96,7 +96,7 @@ class _RollBack(Exception):
 
 
 def _plan(using: str, row: EventRow) -> EventPlan:
-    insert_events(using, [row])
+    (row,) = insert_events(using, [row])
     plan = plan_starts(using, row)
     reasons = find_duplicates(using, [row], plan.starts, {row.id: plan.reasons}).get(row.id, [])
     routed = start_runs(using, [row.id], plan.starts, renudge=settings.RENUDGE_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -48,8 +47,7 @@ def store_events(using: str, rows: Sequence[EventRow]) -> None:
     """Store prepared events in the caller's transaction and route them after its commit."""
     from .route import route_after_commit
 
-    insert_events(using, rows)
-    route_after_commit(using, rows)
+    route_after_commit(using, insert_events(using, rows))
 
 
 def send_event(event: Event | Mapping[str, Any] | str, data: Mapping[str, Any] | None = None) -> str:
@@ -158,7 +156,7 @@ def _read_id(id: Any, where: str) -> str | None:
 
 def _read_ts(ts: Any, where: str) -> int:
     if ts is None or ts == 0:
-        return int(time.time() * 1000)
+        return 0  # the database's time when it is stored: a sender whose clock is ahead would delay the runs
     if isinstance(ts, bool) or not isinstance(ts, (int, float)) or math.isnan(ts):
         raise InvalidEvent(where=where, reason=f"ts is {ts!r}, not a number of milliseconds")
     if not FIRST_MS <= ts < LAST_MS:

@@ -37,12 +37,10 @@ def receive_batch(using: str, rows: Sequence[EventRow]) -> None:
         return
     check_backlog(using)
     if transaction.get_autocommit(using):
-        insert_events(using, rows)
-        announce_batch(using, rows)
+        announce_batch(using, insert_events(using, rows))
         return
     with transaction.atomic(using=using, durable=True):  # refuses to be inside another
-        insert_events(using, rows)
-        announce_batch(using, rows)
+        announce_batch(using, insert_events(using, rows))
 
 
 def announce_batch(using: str, rows: Sequence[EventRow]) -> None:

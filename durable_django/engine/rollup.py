@@ -21,6 +21,7 @@ from ..clock import read_now, read_time
 from ..models import Rollup
 from ..store.retrying import repeatable
 from ..store.rollup import claim_minute, count_ends, count_starts, read_errors, read_gauges
+from .faults import faults
 from .rollup_rows import Figures, build_row, collect, read_figures, sum_up
 
 logger = logging.getLogger("durable_django.rollup")
@@ -47,7 +48,8 @@ def roll_up_when_due(using: str) -> int:
         now = read_now(using)
         _due[using] = time.monotonic() + 60.0 - now.second + SETTLING
         return roll_up(using, now)
-    except Exception:
+    except Exception as error:
+        faults.note(error)
         logger.exception("the figures of the console could not be written; the next minute tries again")
         return 0
 

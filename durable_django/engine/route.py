@@ -50,12 +50,12 @@ def route_events(using: str, rows: Sequence[EventRow]) -> int:
     routed = _start(using, starts, rows, reasons)
     if len(routed.started) < len(starts):
         note_duplicates(using, starts, routed, reasons)
-    nudges = [Nudge(*each) for each in routed.started]
-    if routed.asked:
-        known = {row.id: row for row in rows}
-        nudges += answer_waits(using, {arrival: known[event_id] for event_id, arrival in routed.asked})
-    send_nudges(nudges)
-    return len(nudges)
+    send_nudges([Nudge(*each) for each in routed.started])
+    if not routed.asked:
+        return len(routed.started)
+    known = {row.id: row for row in rows}
+    woken = answer_waits(using, {arrival: known[event_id] for event_id, arrival in routed.asked})
+    return len(routed.started) + woken
 
 
 def _start(using: str, starts: list[StartRow], rows: Sequence[EventRow], reasons: Reasons) -> Routed:

@@ -77,7 +77,7 @@ def _start(using: str, start: StartRow, row: EventRow) -> UUID:
         assert start.start_key is not None
         found = find_started(using, start.start_key)
         return found if found is not None else _start(using, start, row)
-    insert_events(using, [row], routed=True)
+    (row,) = insert_events(using, [row], routed=True)
     workflow = registry.find(start.workflow)
     if workflow is not None and workflow.cancel_on:
         from .cancel_rule import arm

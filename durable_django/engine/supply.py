@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..clock import read_now
 from ..conf import settings
 from ..define.hooks import Place
 from ..define.registry import registry
@@ -27,7 +28,8 @@ def build_answer(using: str, run: Run, wait: Wait, value: Any) -> str:
     if wait.signal:
         return encode_signal(wait.signal, value)
     if wait.kind != "child":
-        given = {"name": wait.event_name, "data": value}
+        now = int(read_now(using).timestamp() * 1000)
+        given = {"name": wait.event_name, "data": value, "ts": now}
         return encode_event(prepare_event(given, "", "operator", new_id(), internal=True))
     kind = Step.objects.using(using).values_list("kind", flat=True)
     found = kind.filter(run_id=run.id, name=wait.name, index=wait.index).first()

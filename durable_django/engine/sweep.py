@@ -9,16 +9,18 @@ Note [Every unfinished run carries wake_at]
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from ..conf import settings
 from ..store.due import Found, find_due
 from ..store.event import read_unrouted
-from ..store.lease import wake_due
+from ..store.lease import Due, wake_due
 from .expire import cancel_overdue
 from .fire import fire_due
 from .nudge import Nudge, send_nudges
 from .route import route_events
+from .skip import skip_runs
 
 logger = logging.getLogger("durable_django.sweep")
 
@@ -88,6 +90,11 @@ def sweep(using: str, *, batches: int = 20, found: Found | None = None) -> Swept
     return total
 
 
+def skip_paused(using: str, due: Sequence[Due]) -> None:
+    """Cancel those of the runs, which were just looked at, that a paused workflow skips."""
+    skip_runs(using, [run.id for run in due if run.paused])
+
+
 def _route_left(using: str, batches: int) -> int:
     woken = 0
     for _ in range(batches):
@@ -101,6 +108,7 @@ def _route_left(using: str, batches: int) -> int:
 def _wake_batch(using: str) -> tuple[Swept, bool]:
     due = wake_due(using, limit=settings.TICK_BATCH, renudge=settings.RENUDGE_SECONDS)
     send_nudges([Nudge(run.id, run.workflow, run.queue) for run in due if not run.paused])
+    skip_paused(using, due)
     for run in due:
         if run.was == "running":
             logger.warning("the lease of a run ended; it is taken over", extra={"run_id": str(run.id)})

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import __version__
+from ..conf import settings
 from ..store.due import take_tick
-from ..store.worker import delete_workers, save_worker
+from ..store.worker import Report, delete_workers, save_worker
+from .faults import Fault
 from .rollup import roll_up_when_due
 from .sweep import ROUTE_AFTER, Swept, sweep
 
@@ -36,9 +39,36 @@ def tick(using: str, *, period: float, force: bool = False) -> Swept | None:
     return swept
 
 
-def report_worker(using: str, name: str, kind: str, queues: Sequence[str]) -> None:
-    """Record that the process of that name lives and serves ``queues``."""
-    save_worker(using, name=name[:120], kind=kind, queues=",".join(queues)[:255])
+def report_worker(
+    using: str,
+    name: str,
+    kind: str,
+    queues: Sequence[str],
+    *,
+    slots: tuple[int, int] | None = None,
+    fault: Fault | None = None,
+    begins: bool = False,
+) -> bool:
+    """Record that the process of that name lives and serves ``queues``; return whether it is to take no more.
+
+    Args:
+        slots: How many runs it executes side by side at most, and how many it does now, if it can tell.
+        fault: The last one of the process.
+        begins: Whether this is its first report.
+    """
+    most, busy = slots or (None, None)
+    report = Report(
+        name=name[:120],
+        kind=kind,
+        queues=",".join(queues)[:255],
+        package=__version__,
+        code=str(settings.CODE_VERSION or "")[:64],
+        slots=most,
+        busy=busy,
+        last_error=fault.text if fault else "",
+        last_error_age=fault.age if fault else None,
+    )
+    return save_worker(using, report, begins=begins)
 
 
 def withdraw_worker(using: str, name: str) -> None:

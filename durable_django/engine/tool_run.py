@@ -153,7 +153,7 @@ def fail(
             part, slot, call.kind, "retrying", attempt=number + 1, ready_in=wake_in, seconds=seconds
         )
         yield Suspend(Pending(waits_for="retry", wake_in=wake_in, step=step, attempt=attempt))
-    stored = describe_step_error(error, slot)
+    stored = {**describe_step_error(error, slot), "limit": policy.retries + 1}
     step = build_step(
         part, slot, call.kind, "failed", attempt=number + 1, seconds=seconds, error=json.dumps(stored)
     )

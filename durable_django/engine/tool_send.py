@@ -44,6 +44,5 @@ def _store(using: str, step: StepWrite, rows: list[EventRow]) -> Recorded:
     with transaction.atomic(using=using):
         written = write_here(using, step)
         if written:
-            insert_events(using, rows)
-            route_after_commit(using, rows)
+            route_after_commit(using, insert_events(using, rows))
     return settle(using, step, written)

@@ -85,8 +85,10 @@ def say_instant(moment: datetime | None) -> str:
 
 def say_length(seconds: float) -> str:
     """Return a length of time as people say it: two units at most."""
-    if seconds < 60:
-        return f"{max(seconds, 0.0):.1f}s"
+    if seconds < 0.95:
+        return f"{max(seconds, 0.0) * 1_000:.0f}ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
     return " ".join(format_duration(timedelta(seconds=round(seconds))).split()[:2])
 
 

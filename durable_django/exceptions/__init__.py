@@ -32,6 +32,8 @@ from .operating import (
     BulkNotFound,
     BulkRefused,
     EventNotFound,
+    InvalidAttempts,
+    KeyInUse,
     NudgeLost,
     OperationRefused,
     ResultTimeout,
@@ -40,6 +42,8 @@ from .operating import (
     RunNotFound,
     SignalNotAwaited,
     UnknownInvariant,
+    WorkerNotFound,
+    WorkerRefused,
 )
 from .reaching import (
     AiRefused,
@@ -102,6 +106,7 @@ __all__ = [
     "FetchRefused",
     "FetchTooLarge",
     "HookFailed",
+    "InvalidAttempts",
     "InvalidDefinition",
     "InvalidDuration",
     "InvalidEvent",
@@ -114,6 +119,7 @@ __all__ = [
     "InvalidSubject",
     "InvokeTimeoutError",
     "InvokeTooDeep",
+    "KeyInUse",
     "KeyNotFound",
     "MatchUnbound",
     "NaiveDatetime",
@@ -153,5 +159,7 @@ __all__ = [
     "WaitNotFound",
     "WaitRefused",
     "WebhookRefused",
+    "WorkerNotFound",
+    "WorkerRefused",
     "WorkflowRefused",
 ]

@@ -50,6 +50,20 @@ class OperationRefused(DurableError):
     text = "Nothing was done: run {id} is {status}, {action} needs {needs}."
 
 
+class InvalidAttempts(DurableError):
+    """A retry was to be given a number of attempts that it cannot have."""
+
+    code = "invalid_attempts"
+    text = "Nothing was done: {attempts!r} attempts cannot be given, {reason}."
+
+
+class KeyInUse(DurableError):
+    """A run was to be started anew whose key belongs to a run that has not ended."""
+
+    code = "key_in_use_refused"
+    text = "Nothing was done: the key {key} belongs to run {id}, which is {status}."
+
+
 class UnknownInvariant(DurableError):
     """A check was asked for that does not exist."""
 
@@ -78,6 +92,23 @@ class BulkRefused(DurableError):
 
     code = "bulk_refused"
     text = "Nothing was done: bulk operation {id} is {state}, {action} needs {needs}."
+
+
+class WorkerNotFound(DurableError):
+    """No worker of that name has reported itself."""
+
+    code = "worker_not_found"
+    text = "No worker {name!r} has reported itself."
+    hint = (
+        "`manage.py durable workers` lists them. One that was started with --no-tick does not report itself."
+    )
+
+
+class WorkerRefused(DurableError):
+    """An operator's action does not fit the state that a worker is in."""
+
+    code = "worker_refused"
+    text = "Nothing was done: worker {name} is {status}, {action} needs {needs}."
 
 
 class SignalNotAwaited(DurableError):

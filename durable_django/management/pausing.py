@@ -36,6 +36,7 @@ def act_on_workflow(
             "paused_at": state.paused_at,
             "paused_by": state.paused_by or None,
             "running": state.pause_running or None,
+            "new": state.pause_new or None,
             "result": entry.result,
         }
 

@@ -104,6 +104,12 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=120, primary_key=True, serialize=False, verbose_name='name')),
                 ('kind', models.CharField(max_length=16, verbose_name='kind')),
                 ('queues', models.CharField(blank=True, default='', max_length=255, verbose_name='queues')),
+                ('package', models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='package')),
+                ('code', models.CharField(blank=True, db_default='', default='', max_length=64, verbose_name='code version')),
+                ('slots', models.IntegerField(null=True, verbose_name='slots')),
+                ('busy', models.IntegerField(null=True, verbose_name='slots in use')),
+                ('last_error', models.CharField(blank=True, db_default='', default='', max_length=255, verbose_name='last error')),
+                ('last_error_at', models.DateTimeField(null=True, verbose_name='last error at')),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='started at')),
                 ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='seen at')),
             ],
@@ -121,6 +127,7 @@ class Migration(migrations.Migration):
                 ('paused_by', models.CharField(blank=True, db_default='', default='', max_length=120, verbose_name='paused by')),
                 ('pause_reason', models.CharField(blank=True, db_default='', default='', max_length=255, verbose_name='reason')),
                 ('pause_running', models.CharField(blank=True, choices=[('finish', 'finish'), ('stop', 'stop before their next step')], db_default='', default='', max_length=8, verbose_name='active runs')),
+                ('pause_new', models.CharField(blank=True, choices=[('queue', 'queue up'), ('skip', 'are skipped')], db_default='', default='', max_length=8, verbose_name='new runs')),
                 ('module', models.CharField(blank=True, db_default='', default='', max_length=255, verbose_name='module')),
                 ('file', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='file')),
                 ('line', models.IntegerField(null=True, verbose_name='line')),
@@ -146,13 +153,14 @@ class Migration(migrations.Migration):
                 ('workflow', models.CharField(blank=True, default='', max_length=200, verbose_name='workflow')),
                 ('reason', models.CharField(blank=True, default='', max_length=255, verbose_name='reason')),
                 ('result', models.CharField(blank=True, default='', max_length=255, verbose_name='result')),
+                ('ip', models.CharField(blank=True, db_default='', default=durable_django.models.audit.get_address, max_length=45, verbose_name='address')),
                 ('bulk_id', models.BigIntegerField(blank=True, default=durable_django.models.audit.get_bulk, null=True, verbose_name='bulk operation')),
             ],
             options={
                 'verbose_name': 'operator action',
                 'verbose_name_plural': 'operator log',
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['run_id'], name='durable_audit_run'), models.Index(condition=models.Q(('bulk_id__isnull', False)), fields=['bulk_id', 'id'], name='durable_audit_bulk')],
+                'indexes': [models.Index(fields=['run_id'], name='durable_audit_run'), models.Index(fields=['at'], name='durable_audit_at'), models.Index(condition=models.Q(('bulk_id__isnull', False)), fields=['bulk_id', 'id'], name='durable_audit_bulk')],
             },
         ),
         migrations.CreateModel(
@@ -447,6 +455,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='run',
             index=models.Index(condition=models.Q(('ended_at__isnull', False)), fields=['ended_at'], name='durable_run_ended'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('status', 'failed')), fields=['ended_at'], name='durable_run_failed'),
         ),
         migrations.AddIndex(
             model_name='run',

@@ -21,7 +21,7 @@ from .subject import RunSubject
 from .view import SavedView
 from .wait import PathSet, Wait, WaitKey, WaitStatus
 from .worker import Worker
-from .workflow import PauseRunning, WorkflowState
+from .workflow import PauseNew, PauseRunning, WorkflowState
 
 __all__ = [
     "AccessKey",
@@ -31,6 +31,7 @@ __all__ = [
     "BulkState",
     "Event",
     "PathSet",
+    "PauseNew",
     "PauseRunning",
     "Rollup",
     "Run",

@@ -155,6 +155,7 @@ class Run(models.Model):
             models.Index(
                 fields=["ended_at"], name="durable_run_ended", condition=models.Q(ended_at__isnull=False)
             ),
+            models.Index(fields=["ended_at"], name="durable_run_failed", condition=models.Q(status="failed")),
             models.Index(
                 fields=["id"],
                 name="durable_run_by_hand",

@@ -11,11 +11,16 @@ class PauseRunning(models.TextChoices):
     STOP = "stop", _("stop before their next step")
 
 
+class PauseNew(models.TextChoices):
+    QUEUE = "queue", _("queue up")
+    SKIP = "skip", _("are skipped")
+
+
 class WorkflowState(models.Model):
     """A workflow: ``paused_at`` is null unless it is paused; the rest is what processes with its code report.
 
-    ``pause_running`` says what a pause means for the runs that had begun. ``seen_at`` is when a worker last
-    had the code; ``config`` holds the options as JSON.
+    ``pause_running`` says what a pause means for the runs that had begun, ``pause_new`` what it means for those
+    that start meanwhile. ``seen_at`` is when a worker last had the code; ``config`` holds the options as JSON.
     """
 
     id = models.CharField(_("workflow"), max_length=200, primary_key=True)
@@ -24,6 +29,9 @@ class WorkflowState(models.Model):
     pause_reason = models.CharField(_("reason"), max_length=255, default="", db_default="", blank=True)
     pause_running = models.CharField(
         _("active runs"), max_length=8, choices=PauseRunning, default="", db_default="", blank=True
+    )
+    pause_new = models.CharField(
+        _("new runs"), max_length=8, choices=PauseNew, default="", db_default="", blank=True
     )
     module = models.CharField(_("module"), max_length=255, default="", db_default="", blank=True)
     file = models.CharField(_("file"), max_length=500, default="", db_default="", blank=True)

@@ -11,32 +11,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'})
+NUL: Final = "\x00"
+"""No text of PostgreSQL has it, so it can stand between texts that are escaped all at once."""
 
 
-def _write_text(value: str) -> str:
-    # Added up, not formatted: a str that is also an Enum would format as its name.
-    return '"' + (value.translate(ESCAPED) if '"' in value or "\\" in value else value) + '"'
+def _write_ids(values: Sequence[UUID]) -> str:
+    return ",".join(["%032x" % value.int for value in values])  # noqa: UP031  twice as fast as str() of an UUID
 
 
-def _write_time(value: datetime) -> str:
-    return f'"{value.isoformat()}"'
+def _write_numbers(values: Sequence[Any]) -> str:
+    return ",".join(map(repr, values))
 
 
-_WRITERS: dict[str, Callable[[Any], str]] = {
-    "uuid": lambda value: "%032x" % value.int,  # noqa: UP031  twice as fast as str() of an UUID
-    "text": _write_text,
-    "timestamptz": _write_time,
+def _write_texts(values: Sequence[str]) -> str:
+    joined = NUL.join(values)
+    if joined.count(NUL) >= len(values):
+        raise ValueError("a text of PostgreSQL has no NUL")
+    if "\\" in joined:
+        joined = joined.replace("\\", "\\\\")
+    if '"' in joined:
+        joined = joined.replace('"', '\\"')
+    return '"' + joined.replace(NUL, '","') + '"'
+
+
+def _write_times(values: Sequence[datetime]) -> str:
+    return ",".join([f'"{value.isoformat()}"' for value in values])
+
+
+_WRITERS: dict[str, Callable[[Sequence[Any]], str]] = {
+    "uuid": _write_ids,
+    "text": _write_texts,
+    "timestamptz": _write_times,
 }
 
 
-def write_array(kind: str, values: Iterable[Any]) -> str:
-    """Return the literal of an array of a type; None is NULL."""
-    write = _WRITERS.get(kind, repr)
-    return "{" + ",".join(["NULL" if value is None else write(value) for value in values]) + "}"
+def write_array(kind: str, values: Sequence[Any]) -> str:
+    """Return the literal of an array of a type; None is NULL.
+
+    Raises:
+        ValueError: A text has a NUL character.
+    """
+    if not values:
+        return "{}"
+    write = _WRITERS.get(kind, _write_numbers)
+    missing = sum([value is None for value in values])
+    if not missing:
+        return "{" + write(values) + "}"
+    if missing == len(values):
+        return "{" + ",".join(["NULL"] * missing) + "}"
+    return "{" + ",".join(["NULL" if value is None else write((value,)) for value in values]) + "}"
 
 
 def write_columns(kinds: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -48,4 +74,4 @@ def write_columns(kinds: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[s
 
 def write_ids(ids: Iterable[UUID]) -> str:
     """Return the literal of an array of UUIDs."""
-    return write_array("uuid", ids)
+    return write_array("uuid", list(ids))

@@ -35,7 +35,7 @@ ARRIVAL_SEQUENCE = "durable_django_event_arrival"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """A stored event; ``data`` and ``extra`` are encoded."""
+    """A stored event; ``data`` and ``extra`` are encoded, a ``ts`` of 0 becomes the time at which it is stored."""
 
     id: UUID
     name: str

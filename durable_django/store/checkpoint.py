@@ -24,20 +24,13 @@ from typing import Any
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
-from .arrays import write_columns, write_ids
-from .base import RUN, STEP, StepWrite, adapt_id, adapt_time, cursor, is_postgres, read_id, writing
+from .arrays import write_columns
+from .base import RUN, STEP, StepWrite, adapt_id, cursor, is_postgres
+from .checkpoint_columns import COLUMNS, REPLACE
+from .checkpoint_sqlite import write_sqlite
 from .prepared import Statement
 from .retrying import repeatable
 
-Key = tuple[UUID, str, int]
-
-COLUMNS = 'run_id, name, "index", kind, status, output, error, attempt, token, ready_at, started_at, ended_at'
-REPLACE = (
-    'ON CONFLICT (run_id, name, "index") DO UPDATE SET status = EXCLUDED.status, output = EXCLUDED.output, '
-    "error = EXCLUDED.error, attempt = EXCLUDED.attempt, token = EXCLUDED.token, "
-    "ready_at = EXCLUDED.ready_at, ended_at = EXCLUDED.ended_at "
-    f"WHERE {STEP}.status = 'retrying'"
-)
 _ITEM_TYPES = (
     "uuid",
     "bigint",
@@ -57,17 +50,17 @@ _ITEM_COLUMNS = 'run_id, token, name, "index", kind, status, output, error, atte
 @repeatable
 def write_steps(
     using: str, items: Sequence[StepWrite], relaxed: bool = False, *, held: bool = False, wait: bool = True
-) -> set[Key]:
-    """Store the steps whose run is still owned under their token; return the keys that were written.
+) -> list[bool]:
+    """Store the steps whose run is still owned under their token; return for each whether it was written.
 
-    A key that is missing from the answer lost its lease or was stored before: ask ``read_step``. Without
+    One that was not has lost its lease or was stored before: ask ``read_step``. Without
     ``wait`` it may also be that its run is locked, see Note [The one that must wait waits alone].
     ``relaxed`` is for calls outside a transaction only, since it would relax all of it. ``held`` stores them
     although the run is to stop, see Note [A held slice stops at its next checkpoint].
     """
     if is_postgres(using):
         return _write_postgres(using, items, relaxed, held, wait)
-    return _write_sqlite(using, items, held)
+    return write_sqlite(using, items, go=_go_sql(held))
 
 
 def _go_sql(held: bool) -> str:
@@ -105,26 +98,26 @@ def insert_sql(source: str) -> str:
 
 def _write_postgres(
     using: str, items: Sequence[StepWrite], relaxed: bool, held: bool, wait: bool
-) -> set[Key]:
+) -> list[bool]:
     kind = (now_sql("postgresql"), relaxed, held, wait)
-    with cursor(using) as handle:
-        if len(items) == 1:
-            _one_statement(*kind).execute(using, handle, _one_params(items[0]))
-            return {_key(items[0])} if handle.rowcount else set()
-        params = [*item_params(items), write_ids({item.run_id for item in items})]
-        handle.execute(_many_sql(*kind), params)
-        if handle.rowcount == len(items):
-            return set(map(_key, items))
-        return {(read_id(row[0]), row[1], row[2]) for row in handle.fetchall()}
+    if len(items) == 1:
+        return [bool(_one_statement(*kind).run(using, _one_params(items[0])).count)]
+    params = item_params(items)
+    answer = _many_statement(*kind).run(using, [*params, params[0]])
+    if answer.count == len(items):
+        return [True] * len(items)
+    written = {(UUID(run_id), name, int(index)) for run_id, name, index, *_ in answer.read_rows()}
+    return [(item.run_id, item.name, item.index) in written for item in items]
 
 
 @functools.lru_cache(maxsize=16)
-def _many_sql(now: str, relaxed: bool, held: bool, wait: bool) -> str:
+def _many_statement(now: str, relaxed: bool, held: bool, wait: bool) -> Statement:
     """Return the statement of ``_write_postgres`` for several steps; ``now`` differs in tests only."""
-    return (
+    return Statement(
         f"WITH {item_sql()}, owned AS MATERIALIZED (SELECT id, token FROM {RUN} "
         f"WHERE id = ANY(%s::uuid[]) AND status = 'running'{_go_sql(held)} ORDER BY id FOR SHARE{_skip(wait)}) "
-        f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}'
+        f'{insert_sql("owned")} RETURNING run_id, name, "index"{_relax(relaxed)}',
+        f"INSERT INTO {STEP}",
     )
 
 
@@ -154,32 +147,6 @@ def _one_statement(now: str, relaxed: bool, held: bool, wait: bool) -> Statement
 def _one_params(i: StepWrite) -> list[Any]:
     place = [i.name, i.index, i.kind, i.output, i.error, i.attempt, i.ready_at, i.ready_in, -i.seconds]
     return [*place, i.run_id, i.token, i.status]
-
-
-def _write_sqlite(using: str, items: Sequence[StepWrite], held: bool) -> set[Key]:
-    go = _go_sql(held)
-    with writing(using) as handle:
-        return {_key(item) for item in items if insert_sqlite(using, handle, item, status="running", go=go)}
-
-
-def insert_sqlite(using: str, handle: Any, item: StepWrite, *, status: str, go: str = "") -> bool:
-    """Insert one step if its run has the token and the status, and ``go`` holds; tell whether a row was written."""
-    ended = now_sql("sqlite") if item.status in ("completed", "failed") else "NULL"
-    ready = "%s" if item.ready_in is None else later_sql("sqlite", "%s")
-    run_id = adapt_id(using, item.run_id)
-    handle.execute(
-        f"INSERT INTO {STEP} ({COLUMNS}) SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, {ready}, "
-        f"{later_sql('sqlite', '%s')}, {ended} FROM {RUN} "
-        f"WHERE id = %s AND token = %s AND status = %s{go} {REPLACE} RETURNING id",
-        [run_id, item.name, item.index, item.kind, item.status, item.output, item.error, item.attempt]
-        + [item.token, adapt_time(using, item.ready_at) if item.ready_in is None else item.ready_in]
-        + [-item.seconds, run_id, item.token, status],
-    )
-    return handle.fetchone() is not None
-
-
-def _key(item: StepWrite) -> Key:
-    return item.run_id, item.name, item.index
 
 
 @repeatable

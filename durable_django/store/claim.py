@@ -7,6 +7,7 @@ Note [A crash is counted before user code runs]
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from ..clock import later_sql, now_sql
 from .base import EVENT, RUN, Claimed, EventRow, Parent, adapt_id, cursor, is_postgres, read_id, writing
 from .deadline import deadline_sql, in_time_sql
 from .paused import held_sql
+from .prepared import Statement
 from .retrying import repeatable
 
 _COLUMNS = (
@@ -44,31 +46,27 @@ def claim_runs(
     so are those of paused workflows.
     """
     vendor = "postgresql" if is_postgres(using) else "sqlite"
-    condition = "queue = %s"
-    params: list[Any] = [queue]
+    condition, params = "queue = %s", [queue]
     if ids is not None:
-        condition, params = _ids_condition(using, ids)
+        condition, params = _any_of(using, "id", [adapt_id(using, each) for each in ids], "uuid")
     condition += f" AND {in_time_sql(vendor)} AND NOT {held_sql(RUN)}"
     if including is not None:
-        condition += f" AND workflow IN ({_marks(including)})"
-        params += including
+        some, values = _any_of(using, "workflow", including, "text")
+        condition, params = f"{condition} AND {some}", [*params, *values]
     if excluding:
-        condition += f" AND workflow NOT IN ({_marks(excluding)})"
-        params += excluding
+        some, values = _any_of(using, "workflow", excluding, "text")
+        condition, params = f"{condition} AND NOT {some}", [*params, *values]
     if deaths is not None:
         condition += f" AND crash_count BETWEEN {deaths.start:d} AND {deaths.stop - 1:d}"
     take = _take_postgres if is_postgres(using) else _take_sqlite
     return [_read(row) for row in take(using, condition, params, owner, lease, limit)]
 
 
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join(["%s"] * len(values))
-
-
-def _ids_condition(using: str, ids: Sequence[UUID]) -> tuple[str, list[Any]]:
+def _any_of(using: str, column: str, values: Sequence[Any], kind: str) -> tuple[str, list[Any]]:
+    """Return the condition that a column has one of the values, its text the same for any number of them."""
     if is_postgres(using):
-        return "id = ANY(%s)", [list(ids)]
-    return f"id IN ({','.join(['%s'] * len(ids))})", [adapt_id(using, each) for each in ids]
+        return f"{column} = ANY(%s::{kind}[])", [list(values)]
+    return f"{column} IN ({', '.join(['%s'] * len(values))})", list(values)
 
 
 def _set_sql(vendor: str) -> str:
@@ -83,14 +81,22 @@ def _take_postgres(
     using: str, condition: str, params: list[Any], owner: str, lease: float, limit: int
 ) -> list[Any]:
     with cursor(using) as handle:
-        handle.execute(
-            f"WITH due AS MATERIALIZED (SELECT id FROM {RUN} WHERE status = 'queued' AND {condition} "
-            "ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) "
-            f"UPDATE {RUN} AS r SET {_set_sql('postgresql')} FROM due, {EVENT} e "
-            f"WHERE r.id = due.id AND e.id = r.event_id RETURNING {_COLUMNS}",
-            [*params, limit, owner, lease],
+        _take_statement(condition, now_sql("postgresql")).execute(
+            using, handle, [*params, limit, owner, lease]
         )
         return list(handle.fetchall())
+
+
+@functools.lru_cache(maxsize=32)
+def _take_statement(condition: str, now: str) -> Statement:
+    """Return the claim under a condition; ``now`` differs in tests only."""
+    return Statement(
+        f"WITH due AS MATERIALIZED (SELECT id FROM {RUN} WHERE status = 'queued' AND {condition} "
+        "ORDER BY id LIMIT %s::bigint FOR UPDATE SKIP LOCKED) "
+        f"UPDATE {RUN} AS r SET {_set_sql('postgresql')} FROM due, {EVENT} e "
+        f"WHERE r.id = due.id AND e.id = r.event_id RETURNING {_COLUMNS}",
+        f"UPDATE {RUN} (claim)",
+    )
 
 
 def _take_sqlite(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from ..clock import now_sql
-from .base import RUN, STEP, WAIT, adapt_id, is_postgres, writing
+from .base import RUN, STEP, WAIT, adapt_id, cursor, is_postgres, writing
 
 _OVER = "status IN ('completed', 'failed') OR kind = 'sleep' AND status = 'waiting' AND ready_at <= {now}"
 _WAIT_COLUMNS = (
@@ -47,6 +47,17 @@ def copy_steps(using: str, source: UUID, target: UUID, *, before: int) -> int:
             [new, old, new],
         )
     return copied
+
+
+def count_copies(using: str, source: UUID, *, before: int) -> int:
+    """Return how many steps ``copy_steps`` would copy now."""
+    now = now_sql("postgresql" if is_postgres(using) else "sqlite")
+    with cursor(using) as handle:
+        handle.execute(
+            f"SELECT COUNT(*) FROM {STEP} WHERE run_id = %s AND id < %s AND ({_OVER.format(now=now)})",
+            [adapt_id(using, source), before],
+        )
+        return int(handle.fetchone()[0])
 
 
 def begin_at(using: str, run_id: UUID, name: str, index: int) -> None:

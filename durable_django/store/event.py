@@ -11,12 +11,12 @@ Note [Arrival is stamped after the commit]
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from ..clock import later_sql, now_sql
+from ..clock import later_sql, now_sql, read_now
 from .arrays import write_columns
 from .base import (
     ARRIVAL_SEQUENCE,
@@ -36,6 +36,7 @@ from .retrying import repeatable
 
 _LAST_ARRIVAL = f"(SELECT last_value FROM {ARRIVAL_SEQUENCE})"
 _COLUMNS = "id, name, data, extra, external_id, ts, source"
+_MILLISECONDS = "FLOOR(EXTRACT(EPOCH FROM {}) * 1000)::bigint"
 PART = 400
 """Events in one INSERT of SQLite: 7 parameters each, under its limit of 32,766."""
 
@@ -70,36 +71,46 @@ Reasons = Mapping[UUID, str | None]
 
 
 @repeatable
-def insert_events(using: str, events: Sequence[EventRow], *, routed: bool = False) -> None:
+def insert_events(using: str, events: Sequence[EventRow], *, routed: bool = False) -> list[EventRow]:
     """Store the events in the transaction that is open, or all or none in one of their own.
 
     Known ids are left alone.
+
+    Returns:
+        The events, with the database's time in place of a ``ts`` of 0, as they are stored.
     """
     if not events:
-        return
+        return []
     if is_postgres(using):
-        _insert_postgres(using, events, routed)
-        return
+        return _set_time(events, _insert_postgres(using, events, routed))
+    events = _set_time(events, int(read_now(using).timestamp() * 1000))
     parts = [events[start : start + PART] for start in range(0, len(events), PART)]
     with cursor(using) if len(parts) == 1 else writing(using) as handle:
         for part in parts:
             _insert_part(using, handle, part, routed)
+    return events
 
 
-def _insert_postgres(using: str, events: Sequence[EventRow], routed: bool) -> None:
+def _set_time(events: Sequence[EventRow], now: int) -> list[EventRow]:
+    return [each if each.ts else replace(each, ts=now) for each in events]
+
+
+def _insert_postgres(using: str, events: Sequence[EventRow], routed: bool) -> int:
     rows = [(e.id, e.name, e.data, e.extra, e.external_id, e.ts, e.source) for e in events]
     params = write_columns(("uuid", *["text"] * 4, "bigint", "text"), rows)
     with cursor(using) as handle:
         _insert_statement(now_sql("postgresql"), routed).execute(using, handle, params)
+        return int(handle.fetchone()[0])
 
 
 @lru_cache(maxsize=16)
 def _insert_statement(now: str, routed: bool) -> Statement:
+    columns = _COLUMNS.replace("ts", f"COALESCE(NULLIF(ts, 0), {_MILLISECONDS.format(now)})")
     return Statement(
-        f"INSERT INTO {EVENT} ({_COLUMNS}, created_at, routed_at) "
-        f"SELECT {_COLUMNS}, {now}, {now if routed else 'NULL::timestamptz'} FROM unnest(%s::uuid[], %s::text[], "
+        f"WITH stored AS (INSERT INTO {EVENT} ({_COLUMNS}, created_at, routed_at) "
+        f"SELECT {columns}, {now}, {now if routed else 'NULL::timestamptz'} FROM unnest(%s::uuid[], %s::text[], "
         f"%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS sent({_COLUMNS}) "
-        "ON CONFLICT (id) DO NOTHING",
+        f"ON CONFLICT (id) DO NOTHING) SELECT {_MILLISECONDS.format(now)}",
         f"INSERT INTO {EVENT}",
     )
 

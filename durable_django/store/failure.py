@@ -14,7 +14,7 @@ Stored = tuple[str, str | None, str | None]
 def write_failure(using: str, step: StepWrite, attempt: AttemptWrite) -> Stored | None:
     """Store both and return the (status, output, error) that stands then, or None if the lease is lost."""
     with writing(using) as handle:
-        if write_steps(using, [step]) or write_steps(using, [step], held=True):
+        if write_steps(using, [step])[0] or write_steps(using, [step], held=True)[0]:
             vendor = "postgresql" if is_postgres(using) else "sqlite"
             handle.execute(
                 f"{attempt_sql(vendor)} FROM {RUN} WHERE id = %s",

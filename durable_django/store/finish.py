@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -18,12 +19,11 @@ from .base import (
     AttemptWrite,
     Finish,
     adapt_id,
-    cursor,
     is_postgres,
-    read_id,
     writing,
 )
 from .park import attempt_params, attempt_sql
+from .prepared import Statement
 from .retrying import repeatable
 
 _END = "wake_at = NULL, waits_for = '', owner = '', crash_count = 0"
@@ -32,8 +32,8 @@ _END = "wake_at = NULL, waits_for = '', owner = '', crash_count = 0"
 @repeatable
 def finish_runs(
     using: str, items: Sequence[Finish], *, attempts: Sequence[AttemptWrite] = (), wait: bool = True
-) -> set[UUID]:
-    """End the runs that are still owned under their token; return the ids of those that ended now.
+) -> list[bool]:
+    """End the runs that are still owned under their token; return for each whether it ended now.
 
     ``attempts`` are failed attempts of the first item, stored with it. Without ``wait`` runs that somebody
     has locked are passed over, see Note [The one that must wait waits alone].
@@ -45,13 +45,22 @@ def finish_runs(
 
 def _finish_postgres(
     using: str, items: Sequence[Finish], attempts: Sequence[AttemptWrite], wait: bool
-) -> set[UUID]:
-    now = now_sql("postgresql")
+) -> list[bool]:
     rows = [
         (i.run_id, i.token, i.status, i.output, i.error, i.reason, i.notes.version, i.notes.warning)
         for i in items
     ]
     params: list[Any] = [*write_columns(("uuid", "bigint", *["text"] * 6), rows)]
+    statement = _finish_statement(now_sql("postgresql"), wait, len(attempts))
+    for attempt in attempts:
+        params += attempt_params(attempt, items[0].token)
+    ended = {UUID(run_id) for (run_id,) in statement.run(using, params).read_rows()}
+    return [item.run_id in ended for item in items]
+
+
+@functools.lru_cache(maxsize=16)
+def _finish_statement(now: str, wait: bool, attempts: int) -> Statement:
+    """Return the statement of ``_finish_postgres``; ``now`` differs in tests only."""
     sql = (
         "WITH item AS (SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], "
         "%s::text[], %s::text[], %s::text[]) "
@@ -70,22 +79,19 @@ def _finish_postgres(
         f"WHERE w.run_id = ended.id AND {OPEN} RETURNING w.id), "
         f"unkeyed AS (DELETE FROM {WAIT_KEY} k USING closed WHERE k.wait_id = closed.id)"
     )
-    for number, attempt in enumerate(attempts):
+    for number in range(attempts):
         sql += f", attempt_{number} AS ({attempt_sql('postgresql')} FROM ended)"
-        params += attempt_params(attempt, items[0].token)
-    with cursor(using) as handle:
-        handle.execute(f"{sql} SELECT id FROM ended", params)
-        return {read_id(row[0]) for row in handle.fetchall()}
+    return Statement(f"{sql} SELECT id FROM ended", f"UPDATE {RUN} (end)")
 
 
-def _finish_sqlite(using: str, items: Sequence[Finish], attempts: Sequence[AttemptWrite]) -> set[UUID]:
+def _finish_sqlite(using: str, items: Sequence[Finish], attempts: Sequence[AttemptWrite]) -> list[bool]:
     with writing(using) as handle:
-        ended = {item.run_id for item in items if _finish_one(using, handle, item)}
-        if items[0].run_id in ended:
+        ended = [_finish_one(using, handle, item) for item in items]
+        if ended[0]:
             for attempt in attempts:
                 params = [*attempt_params(attempt, items[0].token), adapt_id(using, items[0].run_id)]
                 handle.execute(f"{attempt_sql('sqlite')} FROM {RUN} WHERE id = %s", params)
-        return ended
+    return ended
 
 
 def _finish_one(using: str, handle: Any, item: Finish) -> bool:

@@ -31,7 +31,8 @@ from .base import (
     writing,
 )
 from .branch import compose_all
-from .checkpoint import insert_sql, insert_sqlite, item_params, item_sql
+from .checkpoint import insert_sql, item_params, item_sql
+from .checkpoint_sqlite import insert_sqlite
 from .park_waits import insert_wait, waits_params, waits_sql
 from .retrying import repeatable
 

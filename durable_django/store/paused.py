@@ -12,17 +12,23 @@ Note [A held slice stops at its next checkpoint]
     refusal is given in any case, stores it nevertheless and tells the slice to stop. So the step in progress
     is kept, nothing follows it, and the hot path has no further statement. The next claim takes the mark away.
 
+Note [Skipped runs are stored first]
+    A pause may say that new runs are skipped. They are stored as paused like all others, so that the start costs
+    the same and says the same. The sweep, which looks at each paused run after its first RENUDGE_SECONDS, cancels
+    those that have come since the pause began; a resumption does so with the rest before it releases the others.
+
 Note [A step elsewhere is held with the run that asked]
     A run of the engine's own that carries out a step is held while the workflow of its parent is stopped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
-from .base import RUN, WORKFLOW, cursor, is_postgres, read_id, writing
+from .base import RUN, WORKFLOW, adapt_id, cursor, is_postgres, read_id, writing
 from .retrying import repeatable
 
 LOOK_SECONDS: Final = 900.0
@@ -48,17 +54,18 @@ def paused_sql(workflow: str) -> str:
     return f"EXISTS (SELECT 1 FROM {WORKFLOW} s WHERE s.id = {workflow} AND s.paused_at IS NOT NULL)"
 
 
-def save_pause(using: str, workflow: str, *, by: str, reason: str, running: str) -> bool:
+def save_pause(using: str, workflow: str, *, by: str, reason: str, running: str, new: str) -> bool:
     """Note that a workflow is paused, or paused in another way; return False if it was so already."""
     now = now_sql("postgresql" if is_postgres(using) else "sqlite")
     with writing(using) as handle:
         handle.execute(
-            f"INSERT INTO {WORKFLOW} AS s (id, paused_at, paused_by, pause_reason, pause_running) "
-            f"VALUES (%s, {now}, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET paused_at = EXCLUDED.paused_at, "
+            f"INSERT INTO {WORKFLOW} AS s (id, paused_at, paused_by, pause_reason, pause_running, pause_new) "
+            f"VALUES (%s, {now}, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET paused_at = EXCLUDED.paused_at, "
             "paused_by = EXCLUDED.paused_by, pause_reason = EXCLUDED.pause_reason, "
-            "pause_running = EXCLUDED.pause_running "
-            "WHERE s.paused_at IS NULL OR s.pause_running <> EXCLUDED.pause_running RETURNING id",
-            [workflow, by, reason, running],
+            "pause_running = EXCLUDED.pause_running, pause_new = EXCLUDED.pause_new "
+            "WHERE s.paused_at IS NULL OR s.pause_running <> EXCLUDED.pause_running "
+            "OR s.pause_new <> EXCLUDED.pause_new RETURNING id",
+            [workflow, by, reason, running, new],
         )
         return handle.fetchone() is not None
 
@@ -67,7 +74,8 @@ def clear_pause(using: str, workflow: str) -> bool:
     """Note that a workflow is paused no more; return False if it was not."""
     with writing(using) as handle:
         handle.execute(
-            f"UPDATE {WORKFLOW} SET paused_at = NULL, paused_by = '', pause_reason = '', pause_running = '' "
+            f"UPDATE {WORKFLOW} SET paused_at = NULL, paused_by = '', pause_reason = '', pause_running = '', "
+            "pause_new = '' "
             "WHERE id = %s AND paused_at IS NOT NULL RETURNING id",
             [workflow],
         )
@@ -115,6 +123,23 @@ def release_runs(using: str, workflow: str) -> int:
         running = "r.workflow = %s AND r.status = 'running' AND r.hold"
         _move(using, handle, running, "hold = FALSE", [workflow])
     return released
+
+
+@repeatable
+def find_skipped(using: str, *, ids: Sequence[UUID] = (), workflow: str = "", limit: int) -> list[UUID]:
+    """Return paused runs, of a list of ids or of a workflow, that are to be skipped."""
+    condition, params = "r.workflow = %s", [workflow]
+    if ids:
+        condition = f"r.id IN ({', '.join(['%s'] * len(ids))})"
+        params = [adapt_id(using, each) for each in ids]
+    with cursor(using) as handle:
+        handle.execute(
+            f"SELECT r.id FROM {RUN} r JOIN {WORKFLOW} s ON s.id = r.workflow AND s.pause_new = 'skip' "
+            f"AND s.paused_at IS NOT NULL WHERE {condition} AND r.status = 'paused' AND r.started_at IS NULL "
+            "AND r.created_at > s.paused_at ORDER BY r.id LIMIT %s",
+            [*params, limit],
+        )
+        return [read_id(row[0]) for row in handle.fetchall()]
 
 
 def _of(run: str) -> str:

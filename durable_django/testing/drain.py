@@ -12,6 +12,7 @@ from ..engine.expire import cancel_overdue
 from ..engine.fire import fire_due
 from ..engine.identity import get_owner
 from ..engine.route import route_stored
+from ..engine.sweep import skip_paused
 from ..models import Run, RunStatus
 from ..store.claim import claim_runs
 from ..store.lease import wake_due
@@ -44,7 +45,7 @@ def drain(*, using: str | None = None, slices: int = 10_000) -> int:
 def _drain_once(using: str) -> int:
     fire_due(using)
     route_stored(using)
-    wake_due(using, limit=settings.TICK_BATCH, renudge=settings.RENUDGE_SECONDS)
+    skip_paused(using, wake_due(using, limit=settings.TICK_BATCH, renudge=settings.RENUDGE_SECONDS))
     queued = Run.objects.using(using).filter(status=RunStatus.QUEUED).order_by("id")
     ids = list(queued.values_list("id", flat=True)[:100])
     claimed = (

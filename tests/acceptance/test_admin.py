@@ -16,7 +16,17 @@ from django.urls import reverse
 from durable_django import workflow
 from durable_django.admin.actions import AT_ONCE
 from durable_django.engine.operations import cancel_run
-from durable_django.models import Attempt, AuditEntry, Event, Run, RunStatus, Step, Wait, Worker
+from durable_django.models import (
+    Attempt,
+    AuditEntry,
+    BulkOperation,
+    Event,
+    Run,
+    RunStatus,
+    Step,
+    Wait,
+    Worker,
+)
 from durable_django.testing import drain
 from tests.plugins.store import Store
 
@@ -155,7 +165,7 @@ def test_a_run_with_very_many_steps_has_a_bounded_page(
     assert f"loop ({200 - before})" in html
     assert f"loop ({201 - before})" not in html
     assert "302 completed" in html or "301 completed" in html
-    link = re.search(r'href="\?(tab=steps&amp;after=\d+)"', html)
+    link = re.search(r'href="\?(tab=steps&amp;after=\d+)" rel="next"', html)
     assert link is not None
     html = admin_client.get(f"{url}?{link[1].replace('&amp;', '&')}").content.decode()
     assert f"loop ({201 - before})" in html
@@ -246,14 +256,29 @@ def test_a_form_without_csrf_token_is_refused(store: Store, admin_user: User, wa
 def test_what_was_done_and_what_was_refused_is_counted(
     store: Store, admin_client: Client, waiting: Any
 ) -> None:
-    """Mixed selections act where they can and say why they could not elsewhere."""
+    """Mixed selections act where they can and say why they could not elsewhere; links lead to both lists."""
     live = [waiting.start({"n": number}) for number in range(3)]
     ended = [waiting.start({"n": number}) for number in range(2)]
     for handle in ended:
         cancel_run(handle.id, actor="test")
     everything = [handle.id for handle in live + ended]
     done = post_action(admin_client, "cancel", *everything, confirmed="yes")
-    assert read_messages(done) == ["Cancelled 3 runs.", "2 runs were left alone: cancelled."]
+    [message] = read_messages(done)
+    assert message.startswith("Cancelled 3 runs. 2 runs were left alone: cancelled. <a href=")
+    links = {text: url for url, text in re.findall(r'<a href="([^"]+)">([^<]+)</a>', message)}
+    bulk = BulkOperation.objects.get()
+    assert list(links) == [
+        "Show the 3 that were changed",
+        "Show the 2 that were left alone",
+        f"Open bulk operation {bulk.pk}",
+    ]
+    pages = [admin_client.get(url.replace("&amp;", "&")).content.decode() for url in links.values()]
+    assert [[handle.id in page for handle in live + ended] for page in pages[:2]] == [
+        [True, True, True, False, False],
+        [False, False, False, True, True],
+    ]
+    assert "3 done, 2 left alone, 0 failed, of 5." in pages[2]
+    assert "refused: cancelled" in pages[2]
     assert LogEntry.objects.count() == 3
 
 
@@ -277,12 +302,16 @@ def test_only_ended_runs_are_deleted_and_whole(store: Store, waiting: Any) -> No
     cancel_run(ended.id, actor="test")
     deleter = log_in("view_run", "delete_run")
     done = post_action(deleter, "delete", ended.id, live.id, confirmed="yes")
-    assert read_messages(done) == ["Deleted 1 run.", "1 run was left alone: waiting."]
+    [message] = read_messages(done)
+    assert message.startswith("Deleted 1 run. 1 run was left alone: waiting. <a ")
+    assert re.findall(r">([^<]+)</a>", message) == ["Show the 1 that was left alone"]
     assert [str(run.pk) for run in Run.objects.all()] == [live.id]
     for model in (Step, Attempt, Wait):
         assert set(model.objects.values_list("run_id", flat=True)) == {Run.objects.get().pk}
     assert Event.objects.count() == 2
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["cancel", "delete"]
+    entries = AuditEntry.objects.order_by("pk").values_list("action", "result")
+    assert [action for action, _result in entries] == ["cancel", "delete", "delete"]
+    assert [result for _action, result in entries[1:]] == ["refused: waiting", "deleted"]
 
 
 def test_the_delete_page_works_for_ended_runs(store: Store, waiting: Any) -> None:
@@ -365,6 +394,13 @@ def count_queries(store: Store, client: Client, url: str) -> int:
     return total
 
 
+BOUNDED = re.compile(
+    r'LENGTH\((CAST\()?"\w+"\."data"( AS BLOB\))?\)'
+    r'|CASE WHEN LENGTH\("durable_django_wait"\."bound"\) <= 4000 THEN "durable_django_wait"\."bound"'
+)
+"""What lists may ask of payloads: how long they are, and the values of conditions if they are short."""
+
+
 def test_lists_leave_payloads_in_the_database(store: Store, admin_client: Client, waiting: Any) -> None:
     """No list selects a payload column, looks for distinct values, or counts without bound."""
     waiting.start({"n": 1})
@@ -373,7 +409,8 @@ def test_lists_leave_payloads_in_the_database(store: Store, admin_client: Client
             admin_client.get(reverse(LIST.format(model)))
         asked = [query["sql"] for query in captured if "durable_django_" in query["sql"]]
         assert asked
-        for sql in asked:
+        assert not any("COUNT(" in sql and '"bound"' in sql for sql in asked)
+        for sql in (BOUNDED.sub("", sql) for sql in asked):
             assert not re.search(r'"(data|extra|output|error|traceback|bound)"', sql)
             assert "DISTINCT" not in sql
             assert "COUNT(*)" not in sql or "LIMIT 10001" in sql

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from html import unescape
 from typing import Any
@@ -16,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from durable_django import workflow
+from durable_django.admin import bulk_export
 from durable_django.engine.bulk import start_bulk
 from durable_django.ids import new_id
 from durable_django.models import Attempt, AuditEntry, BulkOperation, Event, Run, RunResult
@@ -232,6 +235,64 @@ def test_waits_are_resolved_in_bulk(store: Store, admin_client: Client, waiting:
 
 
 VIEW = ("view_run", "view_bulkoperation", "view_auditentry")
+
+
+def test_a_cancellation_asks_for_the_children(store: Store, admin_client: Client, waiting: Any) -> None:
+    """The form of a cancellation has the choice, its page tells it; no other action asks."""
+
+    @workflow(id="parent")
+    def parent(ctx: Any) -> Any:
+        return ctx.step.invoke("child", function=waiting, timeout="1d")
+
+    parent.start()
+    assert 'name="children"' not in ask(admin_client, "action=rerun&workflow=parent")[1]
+    url, html = ask(admin_client, "action=cancel&workflow=parent")
+    assert 'name="children"' in html
+    answer = admin_client.post(url, {**read_form(html), "children": "yes"}, follow=True)
+    drain()
+    assert list(Run.objects.values_list("status", flat=True)) == ["cancelled", "cancelled"]
+    assert "cancelled too" in answer.content.decode()
+
+
+def export(client: Client, bulk: BulkOperation, kind: str = "csv") -> Any:
+    url = reverse("admin:durable_django_bulk_export", args=[bulk.pk])
+    assert client.get(url).status_code == 405
+    return client.post(url, {"format": kind})
+
+
+def test_a_result_is_exported(store: Store, admin_client: Client, waiting: Any, monkeypatch: Any) -> None:
+    """The file has what became of each row, page by page; no cell is a formula; who took it is noted."""
+    monkeypatch.setattr(bulk_export, "CHUNK", 2)
+    runs = [waiting.start() for _ in range(5)]
+    bulk = start_bulk("cancel", {"workflow": "waiting"}, actor="ann", reason="=1+1")
+    drain()
+    answer = export(admin_client, bulk)
+    rows = list(csv.DictReader(answer.getvalue().decode().splitlines()))
+    assert [row["run_id"] for row in rows] == [run.id for run in runs]
+    assert {(row["action"], row["result"], row["reason"]) for row in rows} == {
+        ("cancel", "cancelled", "'=1+1")
+    }
+    lines = [json.loads(line) for line in export(admin_client, bulk, "jsonl").getvalue().splitlines()]
+    assert [line["run_id"] for line in lines] == [run.id for run in runs]
+    assert lines[0]["reason"] == "=1+1"
+    entries = AuditEntry.objects.filter(action="export").order_by("id")
+    assert [(entry.bulk_id, entry.result) for entry in entries] == [
+        (bulk.pk, f"csv, the result of bulk operation {bulk.pk}"),
+        (bulk.pk, f"jsonl, the result of bulk operation {bulk.pk}"),
+    ]
+    page = admin_client.get(reverse("admin:durable_django_bulkoperation_change", args=[bulk.pk]))
+    assert reverse("admin:durable_django_bulk_export", args=[bulk.pk]) in page.content.decode()
+    assert admin_client.post(reverse("admin:durable_django_bulk_export", args=[10**6])).status_code == 404
+
+
+@pytest.mark.parametrize("lacking", ["export_run", "view_auditentry", "view_bulkoperation"])
+def test_an_export_needs_its_permissions(store: Store, waiting: Any, lacking: str) -> None:
+    """Whoever may not see the log or not export gets no file, and the attempt is noted."""
+    bulk = start_bulk("cancel", {"workflow": "waiting"}, actor="ann")
+    needed = {"export_run", "view_auditentry", "view_bulkoperation"}
+    assert export(log_in(*needed - {lacking}), bulk).status_code == 403
+    assert AuditEntry.objects.get(action="export").result == "denied"
+    assert export(log_in(*needed), bulk).status_code == 200
 
 
 @pytest.mark.parametrize("missing", ["bulk_operate", "cancel_run", "view_run"])

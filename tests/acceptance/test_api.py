@@ -279,9 +279,11 @@ def test_rotation_leaves_both_alive_for_a_while(store: Store) -> None:
     assert (new.key.scopes, new.key.event_patterns) == (["read"], ["a/*"])
     assert verify_key(store.alias, old.text)
     assert verify_key(store.alias, new.text)
-    last = rotate_key(new.key.prefix, actor="test", overlap=timedelta(0))
-    assert verify_key(store.alias, new.text) is None
-    assert verify_key(store.alias, last.text)
+    for _ in range(5):  # often enough to meet the millisecond in which the key ends
+        last = rotate_key(new.key.prefix, actor="test", overlap=timedelta(0))
+        assert verify_key(store.alias, new.text) is None
+        assert verify_key(store.alias, last.text)
+        new = last
 
 
 def test_use_is_noted_at_most_once_a_minute(store: Store) -> None:

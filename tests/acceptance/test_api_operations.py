@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from durable_django import send_event, workflow
 from durable_django.engine.keys import create_key
-from durable_django.models import AuditEntry, Event, Run, Step, Wait, WorkflowState
+from durable_django.models import Attempt, AuditEntry, Event, Run, Step, Wait, WorkflowState
 from durable_django.testing import advance, drain, reset_clock
 from tests.plugins.store import Store
 from tests.quiet import QUIET
@@ -162,6 +162,16 @@ def test_bad_reruns(api: Api, flow: Any, body: Any, status: int, code: str) -> N
     assert Run.objects.count() == 1
 
 
+def test_rerun_and_the_key(api: Api, flow: Any) -> None:
+    """The new run takes another key; ``unlessHeld`` is a conflict while a run that has not ended has it."""
+    run = flow.start({"nap": True}, key="k")
+    drain()
+    assert api.post(f"runs/{run.id}/rerun", {"unlessHeld": True}, 409) == "key_in_use_refused"
+    assert api.post(f"runs/{run.id}/rerun", {"unlessHeld": True, "key": "other"}, 201)["key"] == "other"
+    assert api.post(f"runs/{run.id}/rerun", {"key": ""}, 201)["key"] is None
+    assert api.post(f"runs/{run.id}/rerun", {"key": 7}, 400) == "request_invalid"
+
+
 def test_wake_and_supply(api: Api, flow: Any) -> None:
     """A sleeping run is woken, a failing step gets its result; what does not fit is 409 or 404."""
     asleep, failing = flow.start({"nap": True}), flow.start({"fail": True})
@@ -176,6 +186,21 @@ def test_wake_and_supply(api: Api, flow: Any) -> None:
     assert failing.result(0) == [1]
 
 
+def test_retry_with_few_attempts(api: Api, flow: Any) -> None:
+    """A retry may be limited to some of the declared attempts; other numbers are bad requests."""
+    run = flow.start({"fail": True})
+    drain()
+    for _ in range(5):
+        advance("1d")
+    for attempts, code in ((6, "invalid_attempts"), (0, "invalid_attempts"), ("3", "request_invalid")):
+        assert api.post(f"runs/{run.id}/retry", {"attempts": attempts}, 400) == code
+    assert Attempt.objects.count() == 5
+    api.post(f"runs/{run.id}/retry", {"attempts": 1})
+    drain()
+    assert (run.status, Attempt.objects.count()) == ("failed", 6)
+    assert api.post(f"runs/{run.id}/retry", {"attemps": 1}, 400) == "request_invalid"
+
+
 def test_pause_and_resume(api: Api, flow: Any) -> None:
     """A paused workflow says so and holds its runs until it is resumed; ids may have slashes."""
     told = api.post("workflows/shop/flow/pause", {"running": "stop", "reason": "deploy"})["paused"]
@@ -186,6 +211,12 @@ def test_pause_and_resume(api: Api, flow: Any) -> None:
     assert (shown["status"], shown["why"]["code"]) == ("paused", "paused")
     assert len(api.read("runs?status=paused")) == 1
     assert api.post("workflows/shop/flow/pause", {"running": "stop"}, 409) == "workflow_refused"
+    assert api.post("workflows/shop/flow/pause", {"running": "cancel"})["paused"]["running"] == "stop"
+    assert (
+        api.post("workflows/shop/flow/pause", {"running": "stop", "new": "skip"})["paused"]["new"] == "skip"
+    )
+    assert api.post("workflows/shop/flow/pause", {"new": "drop"}, 400) == "request_invalid"
+    api.post("workflows/shop/flow/pause", {"running": "stop", "new": "queue"})
     assert api.post("workflows/shop/flow/pause", {"running": "later"}, 400) == "request_invalid"
     assert api.post("workflows/shop/flw/pause", {}, 404) == "workflow_unknown"
     assert api.post("workflows/shop/flow/resume")["paused"] is None

@@ -49,6 +49,23 @@ def test_filters_from_the_command_line(store: Store, waiting: Any) -> None:
     assert "the filter is empty" in run_durable("bulk", "cancel", fails=True).error
 
 
+def test_a_bulk_cancel_with_children(store: Store, waiting: Any) -> None:
+    """``--children`` cancels also what the runs have started; actions without it refuse it."""
+
+    @workflow(id="parent")
+    def parent(ctx: Any) -> Any:
+        return ctx.step.invoke("child", function=waiting, timeout="1d")
+
+    parent.start()
+    run_durable("bulk", "cancel", "--where", "workflow=parent", "--children")
+    run_durable("tick")
+    assert list(Run.objects.values_list("status", flat=True)) == ["cancelled", "cancelled"]
+    assert (
+        "children"
+        in run_durable("bulk", "rerun", "--where", "workflow=parent", "--children", fails=True).error
+    )
+
+
 def test_dry_run_starts_nothing(store: Store, waiting: Any) -> None:
     """``--dry-run`` counts what matches now."""
     waiting.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,9 +13,12 @@ from django.utils import timezone
 
 from durable_django import RunHandle, workflow
 from durable_django.engine.tick import report_worker
+from durable_django.management.health import vacuum
 from durable_django.models import Event, Run, Worker
+from durable_django.store.payload_search import PAYLOAD_INDEX
 from tests.commands import run_durable
 from tests.plugins.store import Store
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -46,8 +50,9 @@ def test_all_is_well(healthy: Store) -> None:
     assert {check["level"] for check in checks.values()} == {"ok"}
     assert all(set(check) == {"name", "level", "text", "remedy"} for check in checks.values())
     expected = {"database", "migrations", "clock", "tick", "workers", "due", "events", "queues", "code"}
-    assert set(checks) - {"sqlite"} == expected
+    assert set(checks) - {"sqlite", "search", "vacuum"} == expected
     assert ("sqlite" in checks) is (healthy.vendor == "sqlite")
+    assert ("search" in checks) is ("vacuum" in checks) is (healthy.vendor == "postgresql")
 
 
 def test_lines_for_people(healthy: Store) -> None:
@@ -192,3 +197,44 @@ def test_broker_without_an_address(
     configure(DISPATCHER="celery")
     settings.CELERY_BROKER_URL = url
     assert look()["broker"]["level"] == "warn"
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_payloads_without_an_index(healthy: Store) -> None:
+    """Many events without the index are a warning with the statement that makes it; an index cures it."""
+    with connections[healthy.alias].cursor() as cursor:
+        cursor.execute("UPDATE pg_class SET reltuples = 2e6 WHERE oid = 'durable_django_event'::regclass")
+        found = look()["search"]
+        assert (found["level"], "2,000,000" in found["text"]) == ("warn", True)
+        cursor.execute(PAYLOAD_INDEX.replace(" CONCURRENTLY", ""))
+        try:
+            assert look()["search"]["level"] == "ok"
+            cursor.execute(
+                "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'durable_event_payload'::regclass"
+            )
+            broken = look()["search"]
+            assert (broken["level"], "DROP INDEX" in broken["remedy"]) == ("warn", True)
+        finally:
+            cursor.execute("DROP INDEX durable_event_payload")
+            cursor.execute("ANALYZE durable_django_event")
+    assert PAYLOAD_INDEX in found["remedy"]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_dead_rows_that_nobody_takes_away(healthy: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is mostly dead rows is named with its numbers and the way out."""
+    assert look()["vacuum"]["level"] == "ok"
+    monkeypatch.setattr(vacuum, "MANY", 10)
+    Event.objects.create(name="a/b", ts=0)
+    with healthy.connection.cursor() as cursor:
+        for _ in range(20):
+            Event.objects.update(name="a/c")
+
+        def is_told() -> dict[str, Any]:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+            found = look()["vacuum"]
+            return found if found["level"] == "warn" else {}
+
+        told = wait_until(is_told, what="statistics of the dead rows")
+    assert re.search(r"mostly dead rows in durable_django_event \(\d+ dead rows, \d+ live\)", told["text"])
+    assert told["remedy"]

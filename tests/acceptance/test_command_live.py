@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -131,6 +132,7 @@ def test_runs_before_the_watch_are_followed_from_now(store: Store) -> None:
         return str(ctx.step.run("after", lambda: "awake"))
 
     sleeping.start()
+    time.sleep(0.005)  # SQLite keeps and rounds milliseconds
     screen = Screen(store)
     advance("59m 45s")
     lines = [line for _ in range(5) for line in screen.look()]

@@ -118,6 +118,8 @@ def test_a_dry_run_changes_nothing(flow: Any, asking: RunHandle, wait: str) -> N
         (["supply", failing.id, "fail", "1"], "would be queued"),
         (["rerun", done.id, "--from-step", "one"], "would be queued"),
         (["pause", "flow", "--stop"], "it would be paused flow: stop"),
+        (["pause", "flow", "--cancel"], "cancels those begun"),
+        (["pause", "flow", "--skip"], "new ones are skipped"),
     ):
         assert said in run_durable(*arguments, "--dry-run").out
     assert list(Run.objects.order_by("id").values()) == before
@@ -137,6 +139,19 @@ def test_wake_and_supply(flow: Any) -> None:
     assert (said["status"], failing.result(0)) == ("completed", {"n": 1})
 
 
+def test_retry_with_few_attempts(flow: Any) -> None:
+    """``--attempts`` limits how often what failed is tried; more than declared is refused."""
+    failing = flow.start({"fail": True})
+    for _ in range(5):
+        advance("30d")
+    assert failing.status == "failed"
+    assert "[invalid_attempts]" in run_durable("retry", failing.id, "--attempts", "6", fails=True).error
+    run_durable("retry", failing.id, "--attempts", "1")
+    assert failing.status == "failed"
+    run_durable("retry", failing.id)
+    assert failing.status == "waiting"
+
+
 def test_rerun_with_data_and_from_a_step(flow: Any) -> None:
     """The new run has the edited event, or begins at the step with the edited input."""
     run = flow.start({"n": 1})
@@ -148,6 +163,16 @@ def test_rerun_with_data_and_from_a_step(flow: Any) -> None:
     assert (shown["rerun_of"], shown["rerun_from"]) == (run.id, "one")
     assert "[step_not_found]" in run_durable("rerun", run.id, "--from-step", "two", fails=True).error
     assert "--from-step" in run_durable("rerun", run.id, "--input", "[]", fails=True).error
+
+
+def test_rerun_and_the_key(flow: Any) -> None:
+    """The new run takes another key; ``--unless-held`` refuses while a run that has not ended has it."""
+    run = flow.start({"ask": True}, key="k")
+    assert "[key_in_use_refused]" in run_durable("rerun", run.id, "--unless-held", fails=True).error
+    [said] = run_durable("rerun", run.id, "--unless-held", "--key", "other", "--json").data
+    assert Run.objects.get(id=said["run"]).key == "other"
+    [said] = run_durable("rerun", run.id, "--json").data
+    assert Run.objects.get(id=said["run"]).key == "k"
 
 
 def test_cancel_with_children(store: Store) -> None:

@@ -82,7 +82,7 @@ def test_pages_are_german_with_its_plural_forms(store: Store, admin_client: Clie
         "fehlgeschlagen",
         "letzte 24 Stunden",
         "Weitere Filter",
-        "4 gezeigt",
+        "4 von 4 gezeigt",
         "Heute fehlgeschlagen",
     ):
         assert text in listed

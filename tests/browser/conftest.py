@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import threading
@@ -61,6 +62,7 @@ class Browser:
     contexts: list[Any] = field(default_factory=list)
     plain: list[Any] = field(default_factory=list)
     """Pages without scripts."""
+    pages: list[Any] = field(default_factory=list)
 
     def open(self, path: str, *, user: User, script: bool = True, **options: Any) -> Any:
         """Return a page at the path, with the user logged in."""
@@ -75,6 +77,7 @@ class Browser:
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         context.add_cookies([{"name": "sessionid", "value": log_in(user), "url": self.server}])
         page = context.new_page()
+        self.pages.append(page)
         if not script:
             self.plain.append(page)
         page.on("console", lambda told: self.faults.append(told.text) if told.type == "error" else None)
@@ -103,13 +106,33 @@ class Browser:
         found: list[str] = []
         if page in self.plain:
             page = self._open_twin(page)
+            if gate.DJANGOS.search(page.url):  # the user is gone, so there is nothing to open twice
+                return found
         gate.check_axe(page, found)
         gate.check_width(page, found)
-        allowed = gate.FLOOR + (gate.BUDGET if budget is None else budget)
+        allowed = gate.FLOOR + (gate.find_budget(page.url) if budget is None else budget)
         asked = self.queries.get(page.url.split("#")[0], 0)
         if asked > allowed:
             found.append(f"{page.url}: {asked} queries, at most {allowed}")
         return found
+
+    def leave(self) -> None:
+        """Judge the pages where the task has left them, and go over each again: what is done is done once.
+
+        A task that brought a page into a state of which the gates are not true says so by ``browser.pages.clear()``.
+        """
+        from tests.browser import gate
+
+        ours = [page for page in self.pages if not gate.DJANGOS.search(page.url)]
+        found = [fault for page in ours for fault in self.judge(page)]
+        before = gate.take_stock()
+        for page in self.pages:
+            page.reload()
+            page.go_back()
+            page.go_forward()
+            gate.settle(page)
+        assert not found, "\n".join(found)
+        assert gate.take_stock() == before, "a reload, or the way back and forth, changed something"
 
     def _open_twin(self, page: Any) -> Any:
         """Open the page's address with scripts, since axe is one; a page that a POST answered cannot be."""
@@ -130,22 +153,42 @@ class Browser:
             self.queries[response.url] = int(asked)
 
 
-@pytest.fixture
-def browser(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """Chromium; at the end there must have been no error in its console, no violation, and no 5xx."""
+@pytest.fixture(scope="session")
+def launched() -> Iterator[Any]:
+    """Chromium, one a process, and the event loop that Playwright runs in this thread."""
     if CHROMIUM is None:
         pytest.skip(f"{MISSING}chromium (install it, or set TEST_CHROMIUM)")
     playwright = pytest.importorskip("playwright.sync_api", reason=f"{MISSING}playwright (extra browser)")
-    pytest.importorskip("axe_playwright_python", reason=f"{MISSING}axe (extra browser)")
-    # Playwright runs an event loop in this thread, where the test itself uses the ORM.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with playwright.sync_playwright() as runner:
+        loop = asyncio.get_running_loop()
         chromium = runner.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        found = Browser(chromium, server)
-        yield found
-        for context in found.contexts:
-            context.close()
+        asyncio._set_running_loop(None)
+        yield chromium, loop
+        asyncio._set_running_loop(loop)
         chromium.close()
+
+
+@pytest.fixture
+def chromium(launched: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Chromium; the event loop counts as running while the test lasts, which itself uses the ORM, and no longer."""
+    found, loop = launched
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    asyncio._set_running_loop(loop)
+    yield found
+    for context in found.contexts:
+        context.close()
+    asyncio._set_running_loop(None)
+
+
+@pytest.fixture
+def browser(server: str, chromium: Any) -> Iterator[Browser]:
+    """Chromium; at the end there must have been no error in its console, no violation, and no 5xx."""
+    pytest.importorskip("axe_playwright_python", reason=f"{MISSING}axe (extra browser)")
+    found = Browser(chromium, server)
+    yield found
+    found.leave()
+    for context in found.contexts:
+        context.close()
     assert not found.faults
 
 

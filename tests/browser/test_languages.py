@@ -13,10 +13,16 @@ from django.utils import timezone
 
 from durable_django import workflow
 from durable_django.models import AuditEntry, Run, Wait
+from durable_django.testing import drain
 from tests.acceptance.test_console_list import make_live, make_run
+from tests.acceptance.test_console_steps import fill
+from tests.browser.test_operations import asking, clock
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+__all__ = ["asking", "clock"]  # the fixtures
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.parametrize("store", ["sqlite"], indirect=True)]
 MakeUser = Callable[..., User]
+both = pytest.mark.parametrize("script", [True, False], ids=["script", "plain"])
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
 ENLARGED = {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2}
 
@@ -44,12 +50,15 @@ def press_until(page: Any, text: str, presses: int = 150) -> None:
     raise AssertionError(f"no focus on {text!r}")
 
 
-def test_a_failed_run_is_found_in_german(settings: Any, browser: Any, make_user: MakeUser, shop: Any) -> None:
+@both
+def test_a_failed_run_is_found_in_german(
+    settings: Any, browser: Any, make_user: MakeUser, shop: Any, script: bool
+) -> None:
     """On a phone in the dark, by keyboard: from the overview to the runs, with correct plural forms."""
     settings.LANGUAGE_CODE = "de"
     failed = [make_run(workflow="ship-order", status="failed") for _ in range(2)]
     make_run(workflow="other", status="failed")
-    page = browser.open(reverse("admin:durable_django_overview"), user=make_user(), **PHONE)
+    page = browser.open(reverse("admin:durable_django_overview"), user=make_user(), script=script, **PHONE)
     told = page.locator(".dd").inner_text()
     assert "2 Läufe von „ship-order“ sind fehlgeschlagen" in told
     assert "1 Lauf von „other“ ist fehlgeschlagen" in told
@@ -61,14 +70,18 @@ def test_a_failed_run_is_found_in_german(settings: Any, browser: Any, make_user:
     browser.check(page, "runs-german")
 
 
-def test_a_run_is_cancelled_in_german(settings: Any, browser: Any, make_user: MakeUser, shop: Any) -> None:
+@both
+def test_a_run_is_cancelled_in_german(
+    settings: Any, browser: Any, make_user: MakeUser, shop: Any, script: bool
+) -> None:
     """On a phone in the dark, by keyboard: the question, its consequences and the answer are German."""
     settings.LANGUAGE_CODE = "de"
     run = make_live(workflow="ship-order")
     for number in range(2):
         later = timezone.now() + timedelta(hours=1)
         Wait.objects.create(run=run, name="w", branch=number, event_name="a/b", expires_at=later)
-    page = browser.open(reverse("admin:durable_django_run_change", args=[run.pk]), user=make_user(), **PHONE)
+    path = reverse("admin:durable_django_run_change", args=[run.pk])
+    page = browser.open(path, user=make_user(), script=script, **PHONE)
     browser.check(page, "run-german")
     press_until(page, "Abbrechen…")
     page.wait_for_url("**/cancel/**")
@@ -78,6 +91,34 @@ def test_a_run_is_cancelled_in_german(settings: Any, browser: Any, make_user: Ma
     page.get_by_text("Der Lauf wurde abgebrochen.").wait_for()
     assert Run.objects.get(pk=run.pk).status == "cancelled"
     assert AuditEntry.objects.get().action == "cancel"
+
+
+@both
+def test_an_overdue_wait_is_resolved_in_german(
+    settings: Any, browser: Any, make_user: MakeUser, asking: Any, script: bool
+) -> None:
+    """On a phone in the dark, by keyboard: the run goes on with exactly the value that was typed."""
+    settings.LANGUAGE_CODE = "de"
+    run = asking.start({"id": 7})
+    drain()
+    Wait.objects.update(expires_at="2020-01-01T00:00Z")
+    path = reverse("admin:durable_django_wait_change", args=[Wait.objects.get().pk])
+    page = browser.open(path, user=make_user(), script=script, **PHONE)
+    assert "überfällig" in page.locator(".dd").first.inner_text()
+    press_until(page, "Mit einem Wert beantworten…")
+    page.wait_for_url("**/resolve/**")
+    browser.check(page, "resolve-german")
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == "value":
+            break
+    page.keyboard.press("Control+A")
+    page.keyboard.type('{"approved": true}')
+    press_until(page, "Mit diesem Wert beantworten")
+    page.locator(".messagelist").wait_for()
+    drain()
+    assert run.result(0) == {"approved": True}
+    assert AuditEntry.objects.get().action == "resolve"
 
 
 def list_pages(run: Run) -> list[str]:
@@ -96,7 +137,9 @@ def list_pages(run: Run) -> list[str]:
     ]
     return [
         *pages,
+        reverse("admin:durable_django_wait_changelist") + "?kind=sleep",
         reverse("admin:durable_django_run_change", args=[run.pk]),
+        reverse("admin:durable_django_step_change", args=[run.steps.first().pk]),
         reverse("admin:durable_django_run_cancel", args=[run.pk]),
         reverse("admin:durable_django_workflowstate_change", args=["ship-order"]),
     ]
@@ -112,7 +155,8 @@ def test_each_page_fits(
 ) -> None:
     """From right to left, and at 200 %, no page is wider than its window, and axe finds nothing."""
     settings.LANGUAGE_CODE = language
-    run, user = make_live(workflow="ship-order"), make_user()
+    run, user = make_live(workflow="ship-order", waits_for="sleep"), make_user()
+    fill(run, 300)
     make_run(workflow="ship-order", status="failed")
     page = browser.open(list_pages(run)[0], user=user, **options)
     assert page.evaluate("document.documentElement.dir") == ("rtl" if language == "ar" else "ltr")

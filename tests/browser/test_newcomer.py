@@ -14,13 +14,12 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.plugins.services import MISSING
 from tests.processes import ROOT, Process
 
@@ -64,6 +63,8 @@ class Newcomer:
     folder: Path
     env: dict[str, str]
     started: list[Process]
+    further: dict[str, str] = field(default_factory=dict)
+    """Files beside those of the tutorial, written when the project is there."""
 
     def write(self, block: Block) -> None:
         path = self.folder / block.file
@@ -118,16 +119,12 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip(f"{MISSING}chromium (install it, or set TEST_CHROMIUM)")
-    playwright = pytest.importorskip("playwright.sync_api", reason=f"{MISSING}playwright (extra browser)")
-    with playwright.sync_playwright() as runner:
-        chromium = runner.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = chromium.new_page()
-        page.set_default_timeout(SECONDS)
-        yield page
-        chromium.close()
+def page(chromium: Any) -> Any:
+    found = chromium.new_page()
+    found.set_default_timeout(SECONDS)
+    # A skin may want letters from elsewhere, and a page is not there before that has failed.
+    found.route(lambda url: not url.startswith("http://127.0.0.1:"), lambda route: route.abort())
+    return found
 
 
 def test_the_first_part_is_as_short_as_it_claims() -> None:
@@ -143,22 +140,46 @@ def test_the_first_part_is_as_short_as_it_claims() -> None:
     assert f"pip install {name}" in commands
 
 
-def test_a_newcomer_comes_from_an_empty_project_to_a_finished_run(newcomer: Newcomer, page: Any) -> None:
-    """With the tutorial alone: the run is completed in the admin, the second one waits and ends."""
-    parts = iter(BLOCKS)
-    url = ""
-    while not url:
+def follow_first_part(newcomer: Newcomer, parts: Iterator[Block], skin: str = "") -> str:
+    """Do all up to the start of the server, and return its address."""
+    while True:
         block = next(parts)
         if block.file:
             newcomer.write(block)
         for command in block.commands:
             if command.endswith("durable dev"):
-                url = newcomer.start_dev()
-            else:
-                newcomer.run(command)
+                return newcomer.start_dev()
+            newcomer.run(command)
+            if skin and "startproject" in command:
+                put_on(newcomer, skin)
+
+
+def put_on(newcomer: Newcomer, skin: str) -> None:
+    """Give the admin a skin, as its own documentation says."""
+    settings, urls = (newcomer.folder / "mysite" / name for name in ("settings.py", "urls.py"))
+    for name, text in newcomer.further.items():
+        (newcomer.folder / name).write_text(text)
+    admin = "'django.contrib.admin',"
+    settings.write_text(settings.read_text().replace(admin, f"'{skin}',\n    {admin}"))
+    assert skin in settings.read_text()
+    if skin == "grappelli":
+        more = "\nfrom django.urls import include\n"
+        more += "urlpatterns.insert(0, path('grappelli/', include('grappelli.urls')))\n"
+        urls.write_text(urls.read_text() + more)
+
+
+@pytest.mark.parametrize("skin", ["", "unfold"], ids=["stock", "unfold"])
+def test_a_newcomer_comes_from_an_empty_project_to_a_finished_run(
+    newcomer: Newcomer, page: Any, skin: str
+) -> None:
+    """With the tutorial alone: the run is completed in the admin, the second one waits and ends."""
+    if skin:
+        pytest.importorskip(skin, reason=f"{MISSING}{skin} (extra browser)")
+    parts = iter(BLOCKS)
+    url = follow_first_part(newcomer, parts, skin)
     invoke(page, url)
     page.locator(".dd-state", has_text="completed").first.wait_for()
-    page.goto(page.url.partition("?")[0] + "?tab=payloads")
+    visit(page, page.url.partition("?")[0] + "?tab=payloads")
     assert '"total": 120.0' in page.content()
 
     example = next(parts)
@@ -174,21 +195,26 @@ def test_a_newcomer_comes_from_an_empty_project_to_a_finished_run(newcomer: Newc
     assert not list(parts)
 
 
-def invoke(page: Any, url: str) -> None:
-    """Do what the tutorial says about the admin."""
-    for _ in range(100):  # the server of `durable dev` may still be starting
+def visit(page: Any, url: str) -> Any:
+    """Go to an address of the server of `durable dev`, which may be starting, or starting anew."""
+    for _ in range(100):
         try:
-            page.goto(f"{url}/admin/")
-            break
+            return page.goto(url)
         except Exception as error:
             if "ERR_CONNECTION_REFUSED" not in str(error):
                 raise
             page.wait_for_timeout(500)
+    raise AssertionError(f"nobody answers at {url}")
+
+
+def invoke(page: Any, url: str) -> None:
+    """Do what the tutorial says about the admin."""
+    visit(page, f"{url}/admin/")
     page.fill("[name=username]", ACCOUNT["DJANGO_SUPERUSER_USERNAME"])
     page.fill("[name=password]", ACCOUNT["DJANGO_SUPERUSER_PASSWORD"])
     page.locator("[type=submit]").click()
-    page.locator("#content a[href$='/durable_django/workflowstate/']").first.click()
-    page.locator("#content").get_by_role("link", name="place-order").first.click()
+    visit(page, page.locator("a[href$='/durable_django/workflowstate/']").first.evaluate("each => each.href"))
+    page.locator(".dd").get_by_role("link", name="place-order").first.click()
     page.get_by_role("link", name="Invoke…").click()
     page.get_by_role("button", name="Start the run").click()
 
@@ -197,7 +223,7 @@ def watch(newcomer: Newcomer, page: Any, url: str, block: Block, state: str) -> 
     """Send what the block sends, and wait until the newest run is in the state."""
     (command,) = block.commands
     newcomer.run(command)
-    page.goto(f"{url}/admin/durable_django/run/?status={state}&created=1h")
+    visit(page, f"{url}/admin/durable_django/run/?status={state}&created=1h")
     wanted = {"waiting": 1, "completed": 2}[state]
     rows = page.locator("#result_list tbody tr")
     _wait_for(lambda: rows.count() == wanted, page)

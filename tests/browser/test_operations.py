@@ -16,7 +16,7 @@ from durable_django.models import AuditEntry, Event, Run, Step, Wait
 from durable_django.testing import advance, drain, reset_clock
 from tests.browser.conftest import page_of
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.parametrize("store", ["sqlite"], indirect=True)]
 both = pytest.mark.parametrize("script", [True, False], ids=["script", "plain"])
 MakeUser = Callable[..., User]
 
@@ -86,7 +86,7 @@ def test_retry_now(browser: Any, make_user: MakeUser, clock: None, script: bool)
     run = trying.start()
     page = browser.open(page_of(run), user=make_user(), script=script)
     page.get_by_role("link", name="Retry now…").click()
-    assert "Start the next attempt now?" in page.locator(".dd-ask").inner_text()
+    assert "Retry step “charge” (attempt 2) now instead of at" in page.locator(".dd-ask").inner_text()
     browser.check(page)
     page.get_by_role("button", name="Retry now").click()
     assert "The run goes on now." in told(page)
@@ -261,6 +261,8 @@ def test_extend_a_wait(browser: Any, make_user: MakeUser, asking: Any, script: b
     page.get_by_role("button", name="Wait until then").click()
     assert "The wait ends at" in told(page)
     assert Wait.objects.get().expires_at.replace(tzinfo=None).isoformat() == later
+    results = list(AuditEntry.objects.filter(action="extend").order_by("pk").values_list("result", flat=True))
+    assert len([each for each in results if " until " in each]) == 1
 
 
 @both
@@ -288,6 +290,7 @@ def test_skip_a_failing_step(browser: Any, make_user: MakeUser, script: bool) ->
     drain()
     assert run.result(0) == {"charged": "by hand"}
     assert calls == [1]
+    assert [action for action, _reason in read_log()] == ["supply"]
 
 
 @both

@@ -12,10 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from durable_django import send_event, workflow
-from durable_django.models import Event, Run, Step, Wait
+from durable_django.engine.alias import get_alias
+from durable_django.engine.rollup import roll_up
+from durable_django.models import AuditEntry, BulkOperation, Event, Run, Step, Wait, Worker
 from durable_django.testing import advance, drain, reset_clock
+from tests.acceptance.test_console_list import make_live, make_run
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.parametrize("store", ["sqlite"], indirect=True)]
 MakeUser = Callable[..., User]
 WIDTHS = {"wide": 1280, "narrow": 360}
 
@@ -55,9 +58,69 @@ def shop() -> Any:
     ids["misspelt"] = send_event("order/payed", {"order": "order-ann", "amount": 40})
     drain()
     advance("20 seconds")
+    make_company()
+    ids["long"] = make_long_run().event_id
+    roll_up(get_alias(), timezone.now())
     spread(Run.objects.get(event_id=ids["patient"]))
     yield {name: Run.objects.filter(event_id=found).first() or found for name, found in ids.items()}
     reset_clock()
+
+
+def make_company() -> None:
+    """Store what a site has besides: older runs, workers, an operation on many runs."""
+    now = timezone.now()
+    for number in range(16):
+        begin = now - timedelta(minutes=7 + 11 * number)
+        ended = begin + timedelta(seconds=3 + number * 7)
+        fields = {"status": "failed" if number % 7 == 4 else "completed", "key": f"order-{4711 - number}"}
+        make_run(
+            workflow="ship-order",
+            age=now - begin,
+            started_at=begin,
+            ended_at=ended,
+            queue="durable",
+            **fields,
+        )
+    running = {"owner": "app-1.example.com:4711", "started_at": now - timedelta(seconds=40)}
+    make_live("running", workflow="ship-order", queue="durable", key="order-4712", **running)
+    said = {"package": "0.1.0", "code": "2026-11-21.3", "slots": 8, "busy": 1}
+    fault = "OperationalError: server closed the connection unexpectedly"
+    for name, kind, seen, told in (
+        ("app-1.example.com:4711", "worker", now + timedelta(minutes=20), said),
+        (
+            "app-2.example.com:812",
+            "celery",
+            now - timedelta(minutes=9),
+            {**said, "busy": 0, "last_error": fault, "last_error_at": now - timedelta(minutes=9)},
+        ),
+        ("tick", "tick", now + timedelta(minutes=20), {}),
+    ):
+        begin = now - timedelta(hours=30)
+        Worker.objects.create(name=name, kind=kind, queues="durable", started_at=begin, seen_at=seen, **told)
+    for number, (action, result) in enumerate((("cancel", "cancelled"), ("retry", "refused: waiting"))):
+        AuditEntry.objects.create(
+            actor="user:1 ann",
+            action=action,
+            run_id=Run.objects.order_by("pk")[number].pk,
+            workflow="ship-order",
+            reason="wrong price",
+            result=result,
+            ip="192.0.2.7",
+            bulk_id=17,
+        )
+    BulkOperation.objects.create(
+        pk=17,
+        action="cancel",
+        filter={"workflow": "ship-order", "status": ["queued", "waiting"]},
+        actor="user:1 ann",
+        reason="wrong price",
+        matched=12_400,
+        done=8_200,
+        skipped=13,
+        failed=2,
+        owner="app-1.example.com:4711",
+        lease_until=now + timedelta(minutes=20),
+    )
 
 
 def spread(run: Run) -> None:
@@ -77,6 +140,37 @@ def spread(run: Run) -> None:
         Step.objects.filter(run=run, name=name).update(**fields)
 
 
+def make_long_run() -> Run:
+    """Store a run of a thousand steps, with a retry, two failures, a child, an hour of sleep and branches."""
+    begin = timezone.now() - timedelta(hours=2)
+    run = make_live("running", workflow="import-catalogue", queue="durable", owner="app-1.example.com:4711")
+    Run.objects.filter(pk=run.pk).update(created_at=begin, started_at=begin)
+    steps = []
+    for number in range(1_000):
+        name = ("fetch-page", "parse-page", "store-item", "charge-card")[min(number % 7, 3)]
+        start = begin + timedelta(seconds=number * 1.7 + (3_600 if number > 500 else 0))
+        status = {610: "failed", 903: "failed", 998: "retrying"}.get(number, "completed")
+        ended = None if status == "retrying" else start + timedelta(seconds=0.3 + number % 11 / 4)
+        steps.append(
+            Step(
+                run=run,
+                name=name,
+                index=number,
+                kind="run",
+                status=status,
+                attempt=int(status == "retrying"),
+                started_at=start,
+                ended_at=ended,
+                ready_at=timezone.now() + timedelta(minutes=3) if ended is None else None,
+            )
+        )
+    Step.objects.bulk_create(steps, batch_size=500)
+    for number, kind in enumerate(("sleep", "event")):
+        due = timezone.now() + timedelta(hours=number + 1)
+        Step.objects.create(run=run, name=f"wait-{kind}", kind=kind, status="waiting", ready_at=due)
+    return run
+
+
 def list_paths(shop: Any) -> dict[str, str]:
     """Return the address of each page under the name of its picture."""
 
@@ -94,9 +188,21 @@ def list_paths(shop: Any) -> dict[str, str]:
         "run-retry-now": path("run_wake", unlucky.pk),
         "run-rerun": path("run_rerun", shop["bob"].pk),
         "run-rerun-from": path("run_rerun_from", shop["bob"].pk),
+        "run-long": path("run_change", shop["long"].pk),
+        "run-long-failed": path("run_change", shop["long"].pk) + "?tab=steps&only=failed",
         "step": path("step_change", charge.pk),
         "step-supply": path("step_supply", charge.pk),
+        "runs": path("run_changelist"),
+        "runs-none": path("run_changelist") + "?status=stuck",
+        "overview-busy": path("overview"),
+        "workflows": path("workflowstate_changelist"),
+        "workflow": path("workflowstate_change", "ship-order"),
+        "log": path("auditentry_changelist"),
+        "log-filtered": path("auditentry_changelist") + "?reason=price",
+        "workers": path("worker_changelist"),
+        "bulk": path("bulkoperation_change", 17),
         "waits": path("wait_changelist"),
+        "waits-sleeping": path("wait_changelist") + "?kind=sleep",
         "wait": path("wait_change", wait.pk),
         "wait-resolve": path("wait_resolve", wait.pk),
         "wait-timeout": path("wait_timeout", wait.pk),
@@ -140,5 +246,6 @@ def test_the_shop_is_what_the_pictures_show(store: Any, shop: Any) -> None:
         "unlucky": ("waiting", "retry"),
         "patient": ("waiting", "sleep"),
         "bob": ("completed", ""),
+        "long": ("running", ""),
     }
     assert Event.objects.get(pk=shop["misspelt"]).reasons

@@ -19,11 +19,17 @@ PROOFS = {
     "stop": ["zombies", "fence_refusals"],
     "repeat": ["redeliveries"],
     "leave": ["deploys"],
+    "pause": ["pauses"],
+    "bulk": ["bulk_operations"],
     "flush": ["flushes"],
     "beats": ["beats"],
     "restart": ["restarts"],
+    "failover": ["failovers"],
 }
 """What must have happened for a run to say anything about a kind of fault."""
+
+MET = {"pause": "held_runs", "bulk": "bulk_rows"}
+"""What it must have met, if it was asked for by name."""
 
 
 def main() -> int:
@@ -32,7 +38,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     programs = [generate(f"{asked.seed}-{number}") for number in range(asked.programs)]
     settings = dict(each.split("=", 1) for each in asked.postgres)
-    with open_stage(asked.store, asked.dispatcher, asked.ambiguous, asked.skew, settings) as stage:
+    with open_stage(
+        asked.store, asked.dispatcher, asked.ambiguous, asked.skew, settings, asked.standby
+    ) as stage:
         from tests.chaos.conductor import Conductor
         from tests.chaos.judge import judge
 
@@ -91,6 +99,12 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--postgres", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the PostgreSQL server"
     )
+    parser.add_argument(
+        "--standby",
+        default="",
+        choices=["sync", "async"],
+        help="the PostgreSQL server has a standby of this kind, and fails over to it",
+    )
     parser.add_argument("--show", type=int, default=20, help="violations to print")
     parser.add_argument("--keep", default="", help="folder for the logs of a run with violations")
     return parser.parse_args()
@@ -98,13 +112,14 @@ def read_arguments() -> argparse.Namespace:
 
 def count(stage: Stage) -> dict[str, int]:
     """Count what happened, in the tables and in the logs of the workers."""
-    from durable_django.models import Attempt, Run, Step
+    from durable_django.models import Attempt, BulkOperation, Run, Step
     from tests.chaos.ambiguity import MARK
 
     return {
         "runs": Run.objects.count(),
         "steps": Step.objects.count(),
         "failed_attempts": Attempt.objects.count(),
+        "bulk_rows": sum(BulkOperation.objects.values_list("done", flat=True)),
         "take_overs": stage.count_logged("the lease of a run ended; it is taken over"),
         "fence_refusals": stage.count_logged("the run is owned by somebody else"),
         "ambiguous_commits": stage.count_logged(MARK),
@@ -116,10 +131,15 @@ def find_missing(asked: argparse.Namespace, figures: dict[str, int]) -> list[str
     """Return the kinds of faults that were to happen and did not: the run proves nothing of them."""
     left_out = {"flush", "beats"} if asked.dispatcher == "local" else set()
     left_out |= {"restart"} if asked.store == "sqlite" else set()
+    left_out |= set() if asked.standby else {"failover"}
     kinds = asked.faults or [kind for kind in PROOFS if kind not in left_out]
     wanted = [proof for kind in kinds if kind != "none" for proof in PROOFS[kind]]
     if asked.store == "postgres" and asked.ambiguous:
         wanted.append("ambiguous_commits")
+    # Not in every short run does one of them meet anybody.
+    wanted += [met for kind, met in MET.items() if kind in asked.faults]
+    if asked.standby == "async":
+        wanted.append("lost_events")
     return [each.replace("_", " ") for each in wanted if not figures.get(each)]
 
 

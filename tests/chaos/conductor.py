@@ -18,13 +18,16 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from durable_django import send_events
 from durable_django.dispatch.publisher import close_publisher
+from durable_django.engine.identity import find_worker
 from durable_django.engine.nudge import Nudge, get_dispatcher
 from durable_django.exceptions import NudgeLost
-from durable_django.models import Event, Run
+from durable_django.models import BulkOperation, Event, Run, Worker
 from durable_django.models.run import LIVE
+from tests.chaos.operators import Operators
 from tests.chaos.programs import Program
 from tests.chaos.stage import LEASE, WORKERS, Stage
 from tests.processes import Process
+from tests.waiting import wait_until
 
 PACE = 0.1  # seconds between two looks
 BATCH = 20
@@ -46,29 +49,39 @@ class Conductor:
     outage: float = 0.0
     done: Counter[str] = field(default_factory=Counter)
     stopped: list[Process] = field(default_factory=list)
+    left: list[Program] = field(default_factory=list)
+    received: int | None = None
+    """How many programs an asynchronous standby that is cut off has been told of."""
 
     def play(self) -> bool:
         """Send all programs under faults, then wait for the end; tell whether everything ended."""
+        self.operators = Operators(self.done)
         for _ in range(WORKERS):
             self.stage.add_worker()
+        wait_until(Worker.objects.exists, timeout=90, what="the first worker")
         began = time.monotonic()
         due = began + 2 * self.interval
         deck = self._deal()
-        left = list(self.programs)
-        while left or time.monotonic() < began + self.seconds:
-            self._send_due(left, time.monotonic() - began)
+        self.left = list(self.programs)
+        while self.left or time.monotonic() < began + self.seconds:
+            self._send_due(time.monotonic() - began)
             if time.monotonic() >= due:
                 next(deck)()
                 due = time.monotonic() + self.interval * random.uniform(0.7, 1.3)
             time.sleep(PACE)
         return self._calm_down()
 
-    def _send_due(self, left: list[Program], elapsed: float) -> None:
-        sent = len(self.programs) - len(left)
+    @property
+    def sent(self) -> int:
+        return len(self.programs) - len(self.left)
+
+    def _send_due(self, elapsed: float) -> None:
         share = min(1.0, elapsed / max(self.seconds * 0.8, 1e-9))
-        if not left or sent > share * len(self.programs):
-            return
-        batch = left[:BATCH]
+        if self.left and self.sent <= share * len(self.programs):
+            self._send()
+
+    def _send(self) -> None:
+        batch = self.left[:BATCH]
         try:
             if Run.objects.filter(status__in=LIVE).count() > BACKLOG:
                 return
@@ -78,7 +91,7 @@ class Conductor:
             self.done["sent_again"] += 1
             connection.close()
             return
-        del left[: len(batch)]
+        del self.left[: len(batch)]
 
     def _deal(self) -> Iterator[Callable[[], None]]:
         """Give each kind of fault in a random order, again and again."""
@@ -87,11 +100,15 @@ class Conductor:
             "stop": self._stop,
             "repeat": self._repeat,
             "leave": self._leave,
+            "pause": self.operators.pause,
+            "bulk": self.operators.time_out,
         }
         if self.stage.broker is not None:
             kinds |= {"flush": self._flush, "beats": self._change_beats}
         if self.stage.cluster is not None:
             kinds["restart"] = self._restart
+        if self.stage.replica:
+            kinds["failover"] = self._fail_over
         deck = [kind for name, kind in kinds.items() if name in self.faults or not self.faults]
         deck += [kind for kind in deck if kind == self._kill]  # twice as often as the rest
         while True:
@@ -118,11 +135,24 @@ class Conductor:
         groups = set()
         for owner in owners:
             with contextlib.suppress(ProcessLookupError):  # it was killed
-                groups.add(os.getpgid(int(owner.rpartition(":")[2])))
+                groups.add(os.getpgid(int(find_worker(owner).rpartition(":")[2])))
         return groups
 
+    def _freeze(self) -> Process | None:
+        """Return a worker that is stopped in the middle of a run; any other only if none is for a while."""
+        until = time.monotonic() + 1.0
+        while (worker := self._pick()) is not None:
+            worker.send(signal.SIGSTOP)
+            # What it executed may have ended since it was picked.
+            if worker.pid in self._list_busy() or time.monotonic() > until:
+                return worker
+            worker.send(signal.SIGCONT)
+        return None
+
     def _kill(self) -> None:
-        if (worker := self._pick()) is None:
+        if self.left:
+            self._send()  # so that there is something to be in the middle of
+        if (worker := self._freeze()) is None:
             return
         worker.kill()
         self.stage.workers.remove(worker)
@@ -188,7 +218,41 @@ class Conductor:
         connection.close()
         self.done["restarts"] += 1
 
+    def _fail_over(self) -> None:
+        """The standby takes over; an asynchronous one is cut off at one turn, and takes over at the next.
+
+        The workers do not live through the loss of a tail: what they remember is not what the tables hold.
+        """
+        standby = self.stage.standby
+        assert self.stage.cluster is not None
+        assert standby is not None
+        if self.stage.replica == "async" and self.received is None:
+            self.received = self.sent
+            self.stage.cluster.wait_until_followed()
+            standby.stop("fast")
+            return
+        known = set(Event.objects.values_list("id", flat=True))
+        if self.stage.replica == "async":
+            self._end_workers()
+        self.stage.promote_standby()
+        connection.close()
+        self.done["failovers"] += 1
+        if self.stage.replica == "async":
+            self.done["lost_events"] += len(known.difference(Event.objects.values_list("id", flat=True)))
+            self.left[:0] = self.programs[self.received : self.sent]
+            self.received = None
+            for _ in range(WORKERS):
+                self.stage.add_worker()
+        self.stage.add_standby()
+
+    def _end_workers(self) -> None:
+        for worker in [*self.stage.workers, *self.stage.beats]:
+            worker.kill()
+        self.stage.workers.clear()
+        self.stage.beats.clear()
+
     def _calm_down(self) -> bool:
+        self.operators.rest()
         for worker in self.stage.workers:
             if worker.returncode is not None:
                 self.done["deaths"] += 1  # nobody killed it
@@ -210,7 +274,8 @@ class Conductor:
         try:
             live = Run.objects.filter(status__in=LIVE)
             tokens = sum(live.values_list("token", flat=True))
-            return live.count(), Event.objects.filter(routed_at=None).count(), tokens
+            bulk = BulkOperation.objects.filter(state="running").count()
+            return live.count(), bulk + Event.objects.filter(routed_at=None).count(), tokens
         except (DatabaseError, InterfaceError):
             connection.close()
             return None

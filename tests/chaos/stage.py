@@ -33,14 +33,42 @@ WORKERS = 2
 
 @dataclass
 class Stage:
-    """The processes of one chaos run; ``cluster`` and ``broker`` are None where there is none."""
+    """The processes of one chaos run; ``cluster``, ``standby`` and ``broker`` are None where there is none.
+
+    ``replica`` says what the standby is: "sync", "async", or "" for none.
+    """
 
     project: Project
     cluster: Cluster | None
     broker: Broker | None
     skew: float = 0.0
+    replica: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    standby: Cluster | None = None
     workers: list[Process] = field(default_factory=list)
     beats: list[Process] = field(default_factory=list)
+
+    def add_standby(self) -> None:
+        """Copy the server, and return when the copy follows."""
+        self.standby = Cluster(self.settings, primary=self.cluster)
+        assert self.cluster is not None
+        self.cluster.wait_for_standby(synchronous=self.replica == "sync")
+
+    def promote_standby(self) -> None:
+        """Lose the server, and put its standby in its place."""
+        assert self.cluster is not None
+        assert self.standby is not None
+        self.cluster.close()
+        self.standby.take_the_place_of(self.cluster)
+        self.cluster, self.standby = self.standby, None
+
+    def close(self) -> None:
+        """End all processes, and delete the servers."""
+        for process in self.project.started:
+            process.kill()
+        for server in (self.cluster, self.standby):
+            if server is not None:
+                server.close()
 
     def add_worker(self) -> None:
         """Start another worker; it is not waited for. Their clocks are ahead and behind in turn."""
@@ -70,6 +98,7 @@ def open_stage(
     ambiguous: float,
     skew: float = 0.0,
     server_settings: Mapping[str, str] | None = None,
+    replica: str = "",
 ) -> Iterator[Stage]:
     """Provide the store and all else, and set Django up for it in this process."""
     with contextlib.ExitStack() as held:
@@ -79,7 +108,8 @@ def open_stage(
         if store == "postgres":
             if find_programs() is None:
                 sys.exit("chaos on PostgreSQL needs its server programs: it starts and kills one of its own")
-            cluster = held.enter_context(contextlib.closing(Cluster(server_settings)))
+            cluster = Cluster(server_settings)
+            held.callback(cluster.close)
             url = cluster.url
         broker = None
         if dispatcher == "celery":
@@ -91,8 +121,11 @@ def open_stage(
         set_up(env)
         env |= {"CHAOS_AMBIGUOUS": str(ambiguous)}
         project = Project(env, folder, broker.queue if broker else "durable")
-        held.callback(lambda: [each.kill() for each in project.started])
-        yield Stage(project, cluster, broker, skew)
+        stage = Stage(project, cluster, broker, skew, replica, server_settings or {})
+        held.callback(stage.close)
+        if replica:
+            stage.add_standby()
+        yield stage
 
 
 def set_up(env: dict[str, str]) -> None:

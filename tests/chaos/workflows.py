@@ -97,6 +97,10 @@ def do_timeout(ctx: Any, here: str, kind: str) -> Body:
     return (yield ctx.step.wait_for_event("timeout", event="chaos/never", timeout=300))
 
 
+def do_patience(ctx: Any, here: str, kind: str) -> Body:
+    return (yield ctx.step.wait_for_event("patience", event="chaos/nobody", timeout=10_000))
+
+
 def do_ask(ctx: Any, here: str, kind: str) -> Body:
     yield ctx.step.send_event("please", ask(here))
     given = yield ctx.step.wait_for_event(

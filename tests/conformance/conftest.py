@@ -16,6 +16,7 @@ from tests.bodies import MAKERS, make
 from tests.conformance.case import Case
 from tests.conformance.stage import Stage
 from tests.conformance.versions import DONE
+from tests.databases import end_sessions_of_processes
 from tests.plugins.processes import Project, make_env
 from tests.plugins.services import Broker, need
 from tests.plugins.store import Store
@@ -71,6 +72,7 @@ def celery_worker(
     yield project
     for process in project.started:
         process.kill()
+    end_sessions_of_processes(store.alias)
 
 
 @pytest.fixture(params=list(MAKERS))

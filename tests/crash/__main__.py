@@ -17,13 +17,15 @@ import django
 def main() -> int:
     """Play what the command line names; return 0 if nothing went wrong."""
     options = read_arguments()
+    if options.list:
+        return list_uses()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not options.store:
             return play(options, folder)
         from tests.crash.ground import laid
 
-        with laid(options.store, options.broker, folder):
+        with laid(options.store, options.broker, folder, options.isolation):
             return play(options, folder)
 
 
@@ -32,6 +34,12 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--store", default="", choices=["sqlite", "postgres"], help="make a database there")
     parser.add_argument("--broker", default="", choices=["redis", "rabbitmq"], help="send messages for real")
+    parser.add_argument(
+        "--isolation",
+        default="",
+        choices=["repeatable-read", "serializable"],
+        help="of every transaction (read committed); PostgreSQL only",
+    )
     parser.add_argument("--scenes", default="", help="names, comma-separated (all)")
     parser.add_argument("--kinds", default="def,async", help="def, async, or both")
     parser.add_argument(
@@ -42,8 +50,19 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--faults", default=0, type=int, metavar="SEEDS", help="faults, not deaths")
     parser.add_argument("--share", default=0.01, type=float, help="of statements that fail, a seed (0.01)")
     parser.add_argument("--part", default="1/1", help="number/parts: of the scenes, this part")
+    parser.add_argument("--list", action="store_true", help="tell which scenes use which tool, and end")
     parser.add_argument("--json", default="", metavar="FILE", help="write what was found")
     return parser.parse_args()
+
+
+def list_uses() -> int:
+    """Print each tool with the scenes that use it; return 1 if one has none."""
+    from tests.crash.tools import find_scenes
+
+    found = find_scenes()
+    for tool, scenes in found.items():
+        print(f"{tool}: {', '.join(scenes) or 'NO SCENE'}")
+    return 0 if all(found.values()) else 1
 
 
 def play(options: argparse.Namespace, folder: Path) -> int:

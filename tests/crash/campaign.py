@@ -39,6 +39,7 @@ from tests.crash.points import Points, is_change, watch_database
 from tests.crash.scene import Scene
 
 KILLED = -9
+SAID = b'{"model": "m", "choices": [{"message": {"role": "assistant", "content": "hello"}}]}'
 
 
 class Campaign:
@@ -108,15 +109,7 @@ class Campaign:
             if base is None:
                 return 0
             _import_all(world.folder / "modules")
-            plans = [
-                Faults(fault, at=number)
-                for number, shape in enumerate(base["shapes"], start=1)
-                if shape not in known and not known.add(shape)  # type: ignore[func-returns-value]
-                for fault in KINDS[self._vendor]
-            ]
-            plans += [
-                Faults(fault, share=share, seed=seed) for fault in KINDS[self._vendor] for seed in seeds
-            ]
+            plans = self._plan(base["shapes"], known, seeds, share)
             for plan in plans:
                 self._strike(scene, kind, plan, base)
             return len(plans)
@@ -248,7 +241,7 @@ def migrate() -> None:
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """Serve ``pong`` to every request, from a process of its own, as ``world.server``."""
+    """Answer every request from a process of its own, as ``world.server``: models by their form, all else ``pong``."""
     listener = socket.create_server(("127.0.0.1", 0))
     world.server = f"http://127.0.0.1:{listener.getsockname()[1]}"
     parent = os.getpid()
@@ -273,8 +266,9 @@ def _serve(listener: socket.socket, parent: int) -> None:
         with line:
             line.settimeout(5)
             try:
-                line.recv(65536)
-                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npong")
+                body = SAID if b"/v1/" in line.recv(65536) else b"pong"
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                line.sendall(head.encode() + body)
             except OSError:
                 continue  # a killed player
     os._exit(0)

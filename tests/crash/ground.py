@@ -22,13 +22,14 @@ DURABLE = {
 
 
 @contextmanager
-def laid(store: str, broker: str, folder: Path) -> Iterator[None]:
+def laid(store: str, broker: str, folder: Path, isolation: str = "") -> Iterator[None]:
     """Set the environment of a new, empty project; take back what it needs."""
     durable = dict(DURABLE)
     if broker:
         durable["DISPATCHER"] = "tests.crash.broker.Real"
         os.environ["TEST_BROKER_URL"] = SERVICES[broker].url
         os.environ["TEST_QUEUE"] = f"durable-crash-{uuid.uuid4().hex[:8]}"
+    os.environ["TEST_ISOLATION"] = isolation.replace("-", "_").upper()
     os.environ.setdefault("TEST_LOG_LEVEL", "CRITICAL")
     os.environ["TEST_DURABLE"] = json.dumps(durable)
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings_process"

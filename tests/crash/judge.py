@@ -31,7 +31,7 @@ def judge(scene: Scene, base: Any, *, faults: int | None = None) -> None:
     (world.folder / "told").write_text(json.dumps(told))
     if base is None:
         return
-    for part in ("runs", "steps", "rows", "names", "keys"):
+    for part in ("runs", "steps", "links", "rows", "names", "keys"):
         _expect(told[part], base[part], part)
     if faults is None:
         _expect(told["attempts"], base["attempts"], "attempts")

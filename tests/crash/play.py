@@ -93,7 +93,7 @@ def take_over(scene: Scene) -> None:
 
 def tell() -> dict[str, Any]:
     """Return what a play left behind, without what differs by nature."""
-    from durable_django.models import Attempt, Step
+    from durable_django.models import Attempt, RunSubject, Step
     from tests.app.models import Effect
 
     runs = Run.objects.order_by("workflow", "id").values_list("workflow", "status", "result__output")
@@ -106,6 +106,7 @@ def tell() -> dict[str, Any]:
         "attempts": sorted(
             map(list, Attempt.objects.values_list("run__workflow", "name", "number")), key=str
         ),
+        "links": sorted(map(list, RunSubject.objects.values_list("run__workflow", "label", "object_pk"))),
         "rows": sorted(Effect.objects.values_list("key", flat=True)),
         "names": sorted({line[0] for line in world.read("ledger")}),
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable_django import NonRetriableError, StepError, step, workflow
+from durable_django import NonRetriableError, OpenAI, StepError, step, workflow
+from tests.app.models import Ticket
 from tests.bodies import make
 from tests.crash import world
 from tests.crash.deeds import send, wait
@@ -150,3 +151,33 @@ def fetch(kind: str) -> None:
     def fetch(ctx: Any) -> Any:
         got = yield ctx.step.fetch("get", f"{world.server}/ping")
         return [got["body"], (yield ctx.step.run("after", effect, "after"))]
+
+
+@add(
+    "ai",
+    send("crash/ai", n=1),
+    expected=[["ai", "completed", '["w","hello","after"]']],
+)
+def ai(kind: str) -> None:
+    @workflow(id="ai", trigger="crash/ai")
+    @lambda body: make(kind, body)
+    def ai(ctx: Any) -> Any:
+        wrapped = yield ctx.step.ai.wrap("w", effect, "w")
+        model = OpenAI(base_url=f"{world.server}/v1", api_key="key")
+        said = yield ctx.step.ai.infer("ask", adapter=model, model="m", messages=[{"content": wrapped}])
+        text = said["choices"][0]["message"]["content"]
+        return [wrapped, text, (yield ctx.step.run("after", effect, "after"))]
+
+
+@add(
+    "link",
+    send("crash/link", n=1),
+    expected=[["link", "completed", '["a","b"]']],
+)
+def link(kind: str) -> None:
+    @workflow(id="link", trigger="crash/link")
+    @lambda body: make(kind, body)
+    def link(ctx: Any) -> Any:
+        first = yield ctx.step.run("a", effect, "a")
+        yield ctx.link(Ticket, 7)
+        return [first, (yield ctx.step.run("b", row, "b", atomic=True))]

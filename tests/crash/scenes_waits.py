@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable_django import workflow
@@ -24,6 +25,22 @@ def sleep(kind: str) -> None:
     def sleep(ctx: Any) -> Any:
         first = yield ctx.step.run("a", effect, "a")
         yield ctx.step.sleep("nap", "1h")
+        return [first, (yield ctx.step.run("b", effect, "b"))]
+
+
+@add(
+    "sleep-until",
+    send("crash/until", n=1),
+    wait("2h"),
+    expected=[["sleep-until", "completed", '["a","b"]']],
+)
+def sleep_until(kind: str) -> None:
+    @workflow(id="sleep-until", trigger="crash/until")
+    @lambda body: make(kind, body)
+    def until(ctx: Any) -> Any:
+        first = yield ctx.step.run("a", effect, "a")
+        sent = datetime.fromtimestamp(ctx.event.ts / 1000, UTC)
+        yield ctx.step.sleep_until("nap", sent + timedelta(hours=1))
         return [first, (yield ctx.step.run("b", effect, "b"))]
 
 

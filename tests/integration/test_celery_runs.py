@@ -9,6 +9,8 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
+from durable_django import __version__
+from durable_django.engine.identity import owned_by
 from durable_django.models import Worker
 from tests.plugins.lab import LAB, Lab
 from tests.plugins.processes import Project
@@ -31,7 +33,26 @@ def test_a_worker_executes_what_is_sent(lab: Lab, project: Make, broker: Broker,
     (run,) = lab.wait_for_end()
     assert lab.read() == [[str(run.id), "step", number] for number in range(3)]
     seen = wait_until(lambda: Worker.objects.using(lab.store.alias).filter(kind="celery").first())
-    assert seen.queues == broker.queue
+    assert (seen.queues, seen.slots, seen.package) == (broker.queue, 1, __version__)
+
+
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_the_runs_of_a_child_are_its_workers(
+    lab: Lab, project: Make, broker: Broker, use_celery: Use, pool: str
+) -> None:
+    """While children execute them, the one worker that is listed has them, by the names of their owners."""
+    project(broker, [LAB]).start_worker(concurrency=2, pool=pool)
+    use_celery(broker)
+    for _ in range(2):
+        lab.send("gate")
+    lab.wait_for("gate", 2)
+    [worker] = Worker.objects.using(lab.store.alias).filter(kind="celery")
+    owners = set(lab.runs.values_list("owner", flat=True))
+    assert lab.runs.filter(owned_by(worker.name)).count() == 2
+    assert owners == {worker.name} if pool == "threads" else len(owners) == 2
+    lab.open_gate()
+    lab.wait_for_end(2)
 
 
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)

@@ -97,6 +97,7 @@ def count_idle(lab: Lab) -> int:
         return int(cursor.fetchone()[0])
 
 
+@postgres  # on SQLite the process may freeze while another thread of it has the only lock
 def test_a_worker_whose_threads_do_not_run_loses_its_run(
     lab: Lab, place: Project, registry: Registry
 ) -> None:

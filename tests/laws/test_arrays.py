@@ -61,3 +61,9 @@ def test_other_types_come_back(store: Any, kind: str, values: list[Any]) -> None
 def test_no_rows_are_empty_columns(store: Any) -> None:
     """Without rows every column is an empty array."""
     assert write_columns(("text", "bigint"), []) == ["{}", "{}"]
+
+
+def test_a_nul_is_refused_before_it_could_part_a_text(store: Any) -> None:
+    """A text that the server could not keep is an error, not two texts."""
+    with pytest.raises(ValueError, match="NUL"):
+        write_array("text", ["a\x00b", "c"])

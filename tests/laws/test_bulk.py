@@ -136,8 +136,33 @@ def test_what_is_not_understood_starts_nothing(store: Store, action: str, chosen
 
 def test_arguments_must_fit(store: Store) -> None:
     """What the action does not take is refused."""
-    with pytest.raises(BulkInvalid, match="needs no arguments, not value"):
+    with pytest.raises(BulkInvalid, match="needs no arguments, and takes children, not value"):
         start_bulk("cancel", {"workflow": "x"}, actor="ann", arguments={"value": 1})
+    with pytest.raises(BulkInvalid, match="children is neither true nor false"):
+        start_bulk("cancel", {"workflow": "x"}, actor="ann", arguments={"children": "no"})
+    with pytest.raises(BulkInvalid, match="needs no arguments, not children"):
+        start_bulk("retry", {"workflow": "x"}, actor="ann", arguments={"children": True})
+
+
+@pytest.mark.parametrize("arguments", [{}, {"children": False}, {"children": True}])
+def test_a_cancellation_takes_the_children_along_if_it_is_told_to(
+    store: Store, waiting: Any, arguments: dict[str, bool]
+) -> None:
+    """Runs that the chosen ones have invoked are cancelled with them, or go on; each is in the log."""
+
+    @workflow(id="parent")
+    def parent(ctx: Any) -> Any:
+        return ctx.step.invoke("child", function=waiting, timeout="1d")
+
+    parents = [parent.start() for _ in range(2)]
+    bulk = start_bulk("cancel", {"workflow": "parent"}, actor="ann", arguments=arguments)
+    work()
+    assert (read(bulk).done, {each.status for each in parents}) == (2, {"cancelled"})
+    word = "cancelled" if arguments.get("children") else "waiting"
+    assert count(workflow="waiting", status=word) == 2
+    assert AuditEntry.objects.filter(bulk_id=bulk.pk, action="cancel").count() == 2 + count(
+        workflow="waiting", status="cancelled"
+    )
 
 
 def test_stop_and_continue(store: Store, waiting: Any) -> None:

@@ -68,7 +68,9 @@ def send(**counts: int) -> None:
 
 def build(store: Store, threads: int, tasks: int) -> tuple[Claimer, Bench, Bench]:
     crews = Bench(threads), Bench(tasks)
-    return Claimer(store.alias, lambda: ["durable"], threads=crews[0], tasks=crews[1]), *crews
+    return Claimer(
+        store.alias, lambda: ["durable"], threads=crews[0], tasks=crews[1], is_draining=lambda: False
+    ), *crews
 
 
 def workflows(crew: Bench) -> list[str]:
@@ -122,6 +124,25 @@ def test_an_empty_answer_is_believed_for_a_while(store: Store, kinds: None, monk
     assert workflows(tasks) == ["loop"]
 
 
+def test_a_small_crew_does_not_make_claims_small(store: Store, kinds: None, monkeypatch: Any) -> None:
+    """While only one kind is queued its crew is filled by one claim, however few slots the other has."""
+    send(loop=60)
+    filler, threads, tasks = build(store, 2, 40)
+    filler.fill()
+    assert len(tasks.taken) == 40
+    tasks.active = 1
+    monkeypatch.setattr(filler, "_believed", dict.fromkeys(filler._believed, float("inf")))
+    monkeypatch.setattr(filler._lookout, "is_due", lambda: False)
+    with CaptureQueriesContext(connections[store.alias]) as captured:
+        filler.fill()
+    assert len(tasks.taken) == 40 + 20
+    assert (
+        len([each for each in captured if "(claim)" in each["sql"] or "token = r.token + 1" in each["sql"]])
+        == 1
+    )
+    assert threads.taken == []
+
+
 def test_an_idle_look_asks_for_both_kinds_at_once(store: Store, kinds: None) -> None:
     """With nothing queued a claim for both crews tells so, and none is made for either."""
     filler, threads, tasks = build(store, 4, 4)
@@ -130,7 +151,7 @@ def test_an_idle_look_asks_for_both_kinds_at_once(store: Store, kinds: None) -> 
         assert filler.fill() == POLL_SECONDS
     asked = [each["sql"] for each in captured if "UPDATE" in each["sql"]]
     assert asked
-    assert not [sql for sql in asked if "workflow IN" in sql or "workflow NOT IN" in sql]
+    assert not [sql for sql in asked if "AND workflow" in sql or "AND NOT workflow" in sql]
     assert not threads.hungry
     assert not tasks.hungry
 

@@ -155,3 +155,16 @@ def test_health_checks_spare_a_step_the_dead_connection(store: Store, elsewhere:
         assert Run.objects.using(store.alias).count() == 0
     finally:
         connection.health_check_enabled = False
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_busy_connection_is_not_asked_at_each_slice(store: Store, monkeypatch: Any) -> None:
+    """A connection that was asked a moment ago is used as it is; one that lay idle is asked again."""
+    connection = connections[store.alias]
+    refresh_connections()
+    connection.health_check_done = True
+    refresh_connections()
+    assert connection.health_check_done
+    monkeypatch.setattr("durable_django.store.connections.ASK_SECONDS", 0.0)
+    refresh_connections()
+    assert not connection.health_check_done

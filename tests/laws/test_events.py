@@ -113,6 +113,22 @@ def test_an_event_routed_again_after_days_starts_nothing(store: Store, listener:
     assert count() == (2, 2)
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_an_event_without_a_time_has_the_databases(
+    store: Store, listener: Any, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """A sender whose clock is wrong, and who dies before routing, neither delays nor dates its event (F33)."""
+    right = time.time()
+    with monkeypatch.context() as host:
+        host.setattr(time, "time", lambda: right + hours * 3600)
+        rows = prepare_events([{"name": "app/x"}], source="code", make_id=lambda _: new_id())
+        stored = insert_events(store.alias, rows)
+    advance("11s")
+    assert Run.objects.get().status == "completed"
+    assert [each.ts for each in stored] == list(StoredEvent.objects.values_list("ts", flat=True))
+    assert abs(stored[0].ts / 1000 - right) < 60
+
+
 def test_concurrent_copies_start_one_run(listener: Any) -> None:
     """Many senders of one id at the same moment start one run."""
     run_together([lambda: send_event(Event("app/x", id="same"))] * 6)

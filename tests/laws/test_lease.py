@@ -172,3 +172,42 @@ def test_a_worker_that_stops_gives_its_run_back(store: Store, declare: Any, conf
     advance(0)
     assert handle.result(0) == "done"
     assert calls == ["one", "two"]
+
+
+def find_keepers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "durable-keeper"]
+
+
+def test_a_closed_keeper_leaves_nothing_behind(declare: Any, configure: Any) -> None:
+    """Once it is closed no thread renews anything, not even for a slice that never came to its end."""
+    configure(LEASE_SECONDS=LEASE)
+    seen: list[Any] = []
+
+    @declare()
+    def abandoned(ctx: Any) -> Any:
+        def work() -> None:
+            part = keeper.slices()[0]
+            seen.append((keeper.close(), keeper.slices(), find_keepers()))
+            lease_end = Run.objects.get().wake_at
+            time.sleep(LEASE)
+            seen.append((part.lost, Run.objects.get().wake_at == lease_end))
+
+        yield ctx.step.run("work", work)
+
+    abandoned.start()
+    assert seen == [(True, [], []), (False, True)]
+
+
+def test_a_keeper_that_was_closed_keeps_the_next_lease(declare: Any, configure: Any, hunted: Any) -> None:
+    """A slice that begins after the keeper was closed keeps its run for as long as it works."""
+    taken: list[Any] = []
+
+    @declare()
+    def patient(ctx: Any) -> Any:
+        yield ctx.step.run("long", lambda: taken.extend(hunted(lambda: None)))
+
+    configure(DISPATCHER="inline")
+    assert keeper.close()
+    patient.start()
+    assert taken == []
+    assert Run.objects.get().status == "completed"

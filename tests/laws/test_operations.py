@@ -8,7 +8,7 @@ import pytest
 
 from durable_django import send_event
 from durable_django.engine.operations import cancel_run, rerun, retry_run
-from durable_django.exceptions import OperationRefused, RunCancelled, RunNotFound
+from durable_django.exceptions import InvalidAttempts, OperationRefused, RunCancelled, RunNotFound
 from durable_django.models import AuditEntry, Run, RunStatus, Wait, WaitKey
 from durable_django.testing import advance
 from tests.quiet import QUIET
@@ -143,6 +143,82 @@ def test_a_failed_segment_is_tried_again(declare: Any) -> None:
     handle = failing.start()
     broken.clear()
     assert retry_run(handle.id, actor="me").result(0) == "mended"
+
+
+def run_out() -> None:
+    for _ in range(6):
+        advance("1m")
+
+
+@pytest.mark.parametrize("place", ["step", "code"])
+@pytest.mark.parametrize("given", [1, 3, 5])
+def test_a_retry_may_be_given_fewer_attempts(declare: Any, place: str, given: int) -> None:
+    """What failed is tried as often as the operator says, with the delays that follow the attempts it had."""
+    calls: list[int] = []
+
+    def work(attempt: int) -> None:
+        calls.append(attempt)
+        raise ValueError("broken")
+
+    @declare(retries=4, backoff=["1s", "2s", "3s", "4s"])
+    def failing(ctx: Any) -> Any:
+        yield ctx.step.run("one", int)
+        if place == "step":
+            yield ctx.step.run("two", lambda: work(ctx.attempt))
+        work(ctx.attempt)
+
+    handle = failing.start()
+    run_out()
+    assert (handle.status, calls) == ("failed", [0, 1, 2, 3, 4])
+    retry_run(handle.id, actor="me", attempts=given)
+    run_out()
+    assert (handle.status, calls[5:]) == ("failed", [0, 1, 2, 3, 4][-given:])
+    assert AuditEntry.objects.get().result == f"queued, at most {given} attempts"
+
+
+@pytest.mark.parametrize("given", [0, -1, 3, True, 10**9])
+def test_more_attempts_than_declared_cannot_be_given(declare: Any, given: Any) -> None:
+    """A number that the code does not allow is refused, and the run stays failed."""
+
+    @declare(retries=1, backoff="1s")
+    def failing(ctx: Any) -> Any:
+        yield ctx.step.run("one", lambda: 1 // 0)
+
+    handle = failing.start()
+    run_out()
+    with pytest.raises(InvalidAttempts, match="step 'one' declares 2 attempts"):
+        retry_run(handle.id, actor="me", attempts=given)
+    assert (handle.status, AuditEntry.objects.count()) == ("failed", 0)
+
+
+def test_attempts_of_a_run_that_did_not_fail_by_itself_cannot_be_limited(flow: Flow, configure: Any) -> None:
+    """A cancelled run has no attempts to count."""
+    handle = flow.bring("sleeping", configure)
+    cancel_run(handle.id, actor="me")
+    with pytest.raises(InvalidAttempts, match="no attempt of a step or of code failed"):
+        retry_run(handle.id, actor="me", attempts=1)
+    assert handle.status == "cancelled"
+
+
+def test_a_step_that_succeeds_leaves_the_others_their_attempts(declare: Any) -> None:
+    """A number of attempts is given to what failed, not to what comes after it."""
+    calls: list[str] = []
+
+    def work(name: str) -> None:
+        calls.append(name)
+        if name == "later" or calls.count(name) < 4:
+            raise ValueError("broken")
+
+    @declare(retries=2, backoff="1s")
+    def failing(ctx: Any) -> Any:
+        yield ctx.step.run("first", work, "first")
+        yield ctx.step.run("later", work, "later")
+
+    handle = failing.start()
+    run_out()
+    retry_run(handle.id, actor="me", attempts=1)
+    run_out()
+    assert (calls.count("first"), calls.count("later"), handle.status) == (4, 3, "failed")
 
 
 def test_rerun_starts_anew_with_the_same_event(declare: Any) -> None:

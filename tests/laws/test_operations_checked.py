@@ -27,6 +27,7 @@ from durable_django.engine.operations import (
 from durable_django.models import Run, Wait
 from durable_django.models.run import ENDED
 from durable_django.testing import advance, drain
+from tests.databases import forget_figures
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def flow(declare: Any) -> Any:
 
 
 def check(store: Any, *, live: bool = True) -> None:
+    forget_figures(store.alias)
     assert [(each.id, each.rows) for each in find_violations(store.alias, live=live)] == []
 
 

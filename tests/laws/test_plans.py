@@ -45,7 +45,9 @@ def test_an_end_finds_its_waits_by_its_run(store: Store, configure: Any, plans: 
     flow.start()
     [claimed] = claim_runs(store.alias, owner="me", lease=60, queue="durable")
     plans.clear()
-    assert finish_runs(store.alias, [Finish(run_id=claimed.id, token=claimed.token, status="completed")])
+    assert finish_runs(store.alias, [Finish(run_id=claimed.id, token=claimed.token, status="completed")]) == [
+        True
+    ]
     assert any("durable_django_wait w" in line for line in plans)
     assert not [line for line in plans if "durable_wait_open" in line]
 

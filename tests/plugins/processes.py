@@ -14,7 +14,7 @@ import celery
 import pytest
 
 from tests.plugins.services import Broker
-from tests.processes import ROOT, TAIL, Process
+from tests.processes import ROOT, SESSION_NAME, TAIL, Process
 
 if TYPE_CHECKING:  # so that it can be used before Django is set up
     from tests.plugins.store import Store
@@ -76,6 +76,8 @@ class Project:
 @pytest.fixture
 def project(store: Store, tmp_path: Path) -> Iterator[Callable[..., Project]]:
     """A factory of projects on the test's database; all of their processes are killed when the test ends."""
+    from tests.databases import end_sessions_of_processes
+
     made: list[Project] = []
 
     def make(broker: Broker | None = None, apps: Sequence[str] = (), **durable: Any) -> Project:
@@ -85,9 +87,12 @@ def project(store: Store, tmp_path: Path) -> Iterator[Callable[..., Project]]:
         return made[-1]
 
     yield make
-    for process in [process for one in made for process in one.started]:
+    started = [process for one in made for process in one.started]
+    for process in started:
         process.kill()
         print(f"--- {process.name} ({process.returncode}) ---\n{process.text[-TAIL:]}")
+    if started:
+        end_sessions_of_processes(store.alias)
 
 
 def make_env(url: str, broker: Broker | None, apps: Sequence[str], durable: dict[str, Any]) -> dict[str, str]:
@@ -99,6 +104,7 @@ def make_env(url: str, broker: Broker | None, apps: Sequence[str], durable: dict
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "tests.settings_process",
         "DATABASE_URL": url,
+        "PGAPPNAME": SESSION_NAME,
         "TEST_APPS": ",".join(apps),
         "TEST_DURABLE": json.dumps(durable),
     }

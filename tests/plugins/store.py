@@ -18,6 +18,7 @@ from durable_django.define.registry import registry as live_registry
 from durable_django.models import Attempt, Run
 from tests import databases
 from tests.plugins.services import need
+from tests.threads import end_threads
 
 ALIASES = {"sqlite": "default", "postgres": "postgres"}
 
@@ -83,8 +84,11 @@ def store(
     settings.DURABLE_DJANGO = {**settings.DURABLE_DJANGO, "DATABASE": found.alias}
     with django_db_blocker.unblock():
         yield found
-        for name in aliases:
-            databases.empty(name)
+        try:
+            end_threads()
+        finally:
+            for name in aliases:
+                databases.empty(name)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.order import deal
 from tests.processes import ROOT
 
 PROBE = """
@@ -58,3 +59,24 @@ def test_a_required_service_that_is_missing_fails_the_run(tmp_path: Path, names:
     done = run_pytest(tmp_path, DURABLE_TEST_REDIS=NOWHERE, DURABLE_TEST_REQUIRE=names)
     assert done.returncode != 0
     assert complaint in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("shares", [1, 3, 4])
+@pytest.mark.parametrize(("longs", "shorts"), [(7, 100), (1, 2), (0, 9), (9, 0), (40, 3)])
+def test_long_tests_begin_early_in_every_share(longs: int, shorts: int, shares: int) -> None:
+    """Each process begins with as many of them, the longest first; none is lost, and none is left for the end."""
+    items = [*range(shorts), *range(-longs, 0)]
+    dealt = deal(items, [max(-item, 0) for item in items], shares)
+    assert sorted(dealt) == sorted(items)
+    cuts, begin = [], 0
+    for left in range(shares, 0, -1):
+        end = begin + (len(dealt) - begin) // left
+        cuts.append(dealt[begin:end])
+        begin = end
+    counts = [sum(item < 0 for item in cut) for cut in cuts]
+    assert max(counts) - min(counts) <= 1
+    for cut in cuts:
+        found = [item for item in cut if item < 0]
+        assert found == sorted(found)
+    if shorts > 10 * longs:
+        assert all(item >= 0 for cut in cuts for item in cut[len(cut) * 2 // 3 :])

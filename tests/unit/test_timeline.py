@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from durable_django.admin.axis import build_axis
 from durable_django.admin.spans import UNITS, Span, build_scale
 from durable_django.admin.timeline import build_timeline
 from durable_django.admin.trace import fold_trace
@@ -75,7 +76,7 @@ def test_a_retried_step_shows_its_attempts() -> None:
         Run(created_at=at(0), ended_at=at(8)), [make_step(0, 8, attempt=2)], failures, [], at(8)
     ).lines[0]
     phases = [bar.phase for bar in line.bars]
-    assert phases == ["executing", "backoff", "executing", "backoff", "executing"]
+    assert phases == ["failed", "backoff", "failed", "backoff", "executing"]
     assert (line.tries, line.duration) == (3, "8.0s")
 
 
@@ -85,7 +86,33 @@ def test_a_failed_step_ends_with_its_last_failure() -> None:
     step = make_step(0, 1, status="failed", attempt=1)
     line = build_timeline(Run(created_at=at(0), ended_at=at(1)), [step], [failure], [], at(1)).lines[0]
     assert line.tries == 1
-    assert "executing" in {bar.phase for bar in line.bars}
+    assert [bar.phase for bar in line.bars] == ["failed"]
+
+
+def test_the_axis_has_times_where_they_are_drawn() -> None:
+    """Ticks stand where a drawn part begins and at round times; what is cut out is a band of its own."""
+    run = Run(created_at=at(0), ended_at=at(200_010))
+    steps = [make_step(0, 5), make_step(200_005, 200_010)]
+    steps[1].pk = 2
+    axis = build_timeline(run, steps, [], [], at(200_010)).axis
+    ticks = [(round(tick.place, 1), tick.label) for tick in axis.ticks]
+    assert ticks == [(0.0, "0"), (195.2, "2s"), (390.4, "4s"), (512.0, "2d 7h")]
+    assert axis.breaks == [488.0]
+    assert axis.bands == "M488.0 0h24v20h-24z"
+    whole = build_timeline(run, steps, [], [], at(200_010), cut=False).axis
+    assert [tick.label for tick in whole.ticks] == ["0", "12h", "1d", "1d 12h"]
+    assert whole.bands == ""
+
+
+@given(spans, st.floats(0.001, 1e8))
+def test_the_axis_of_any_run_is_readable(found: Any, length: float) -> None:
+    """Whatever its length, the labels of an axis do not meet, and each is there once."""
+    axis = build_axis(
+        build_scale(at(0), at(length), [Span(at(a), at(b), "executing") for a, b in found]), at(0)
+    )
+    assert len(axis.ticks) <= 7
+    assert all(left.end <= right.place for left, right in zip(axis.ticks, axis.ticks[1:], strict=False))
+    assert len({tick.label for tick in axis.ticks}) == len(axis.ticks)
 
 
 def test_library_frames_are_folded() -> None:

@@ -17,6 +17,7 @@ from ..verbs import (
     demo,
     dev,
     doctor,
+    drain,
     event,
     groups,
     keys,
@@ -35,6 +36,7 @@ from ..verbs import (
     waits,
     wake,
     worker,
+    workers,
     workflows,
 )
 from ..verbs import list as list_runs
@@ -70,6 +72,8 @@ VERBS: Final[dict[str, Verb]] = {
     "workflows": workflows,
     "pause": pause,
     "resume": resume,
+    "workers": workers,
+    "drain": drain,
     "bulk": bulk,
     "prune": prune,
     "doctor": doctor,

@@ -20,7 +20,7 @@ class Finding:
 
 def examine(using: str) -> list[Finding]:
     """Return the findings on the store of an alias; what cannot be asked for without it is left out."""
-    from . import broker, store, work
+    from . import broker, search, store, vacuum, work
 
     findings: list[Finding] = []
     for probe in (store.probe_connection, store.probe_migrations, store.probe_settings, store.probe_clock):
@@ -29,7 +29,7 @@ def examine(using: str) -> list[Finding]:
             return findings + broker.probe_broker()
     for look in work.PROBES:
         findings += look(using)
-    return findings + broker.probe_broker()
+    return findings + vacuum.probe_vacuum(using) + search.probe_search(using) + broker.probe_broker()
 
 
 def has_failed(findings: list[Finding]) -> bool:

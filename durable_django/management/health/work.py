@@ -47,13 +47,17 @@ def probe_workers(using: str) -> list[Finding]:
         strict = queued and settings.DISPATCHER == "local"
         text = f"none was seen in the last {WORKER_SEEN:.0f} s"
         return [Finding(name="workers", level="fail" if strict else "warn", text=text, remedy=f"{START}.")]
-    served = {queue for row in alive for queue in row.queues.split(",")}
-    text = f"{len(alive)} seen: {', '.join(f'{row.name} ({row.queues})' for row in alive[:5])}"
+    served = {queue for row in alive for queue in row.served}
+    text = f"{len(alive)} seen: {', '.join(f'{row.name} ({_say_queues(row)})' for row in alive[:5])}"
     if unserved := sorted(set(queued) - served):
         text += f"; none serves {', '.join(unserved)}"
         remedy = f"Start `manage.py durable worker -q {' '.join(unserved)}`."
         return [Finding(name="workers", level="warn", text=text, remedy=remedy)]
     return [Finding(name="workers", level="ok", text=text)]
+
+
+def _say_queues(row: Worker) -> str:
+    return "stopping" if row.is_stopping else row.queues
 
 
 def probe_due(using: str) -> list[Finding]:

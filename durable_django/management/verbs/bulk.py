@@ -22,7 +22,7 @@ from ..console import Console
 HELP = "act on all runs or waits that a filter matches"
 FIELDS: Final = {**RUN_FIELDS, **WAIT_FIELDS}
 LISTS: Final = ("status", "origin", "ids")
-FLAGS: Final = ("top_level", "children")
+FLAGS: Final = ("top_level", "children", "begun", "fresh")
 HEADINGS: Final = ("ID", "ACTION", "STATE", "MATCHED", "DONE", "LEFT ALONE", "FAILED", "BY", "FILTER")
 
 
@@ -39,6 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"rows with this; may be repeated: {', '.join(FIELDS)}",
     )
     parser.add_argument("--value", metavar="JSON", help="what a wait that is resolved returns")
+    parser.add_argument("--children", action="store_true", help="cancel also what the runs have started")
     parser.add_argument("--reason", default="", help="why; kept in the operator log")
     parser.add_argument("--limit", type=read_count, default=20, metavar="N", help="list at most so many (20)")
     parser.add_argument("--dry-run", action="store_true", help="count what matches now, and start nothing")
@@ -66,7 +67,7 @@ def _start(console: Console, options: dict[str, Any]) -> None:
     if options["dry_run"]:
         _tell_preview(console, name, seen)
         return
-    arguments = _read_arguments(name, options["value"])
+    arguments = _read_arguments(options)
     bulk = start_bulk(
         name,
         chosen,
@@ -97,10 +98,11 @@ def _read_filter(using: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return chosen
 
 
-def _read_arguments(name: str, value: str | None) -> dict[str, Any]:
+def _read_arguments(options: dict[str, Any]) -> dict[str, Any]:
     from ..payload import read_value
 
-    return {} if value is None else {"value": read_value(value)}
+    given = {} if options["value"] is None else {"value": read_value(options["value"])}
+    return {**given, "children": True} if options["children"] else given
 
 
 def _tell_preview(console: Console, name: str, seen: Preview) -> None:

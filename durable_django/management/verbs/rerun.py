@@ -23,6 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--index", type=int, default=0, metavar="N", help="of several steps with that id, which one (0)"
     )
+    parser.add_argument(
+        "--key", metavar="KEY", help="the new run's key instead of the old one's; empty for none"
+    )
+    parser.add_argument(
+        "--unless-held", action="store_true", help="not while a run with that key has not ended"
+    )
     parser.add_argument("--input", metavar="JSON", help="the arguments of that step instead, a JSON list")
 
 
@@ -37,4 +43,6 @@ def handle(console: Console, options: dict[str, Any]) -> None:
         raise CommandError("--input goes with --from-step.", returncode=2)
     if options["input"] is not None:
         more["step_input"] = parse_json(options["input"], "the input")
-    operate(console, options, rerun, "Started anew as", **more)
+    if options["key"] is not None:
+        more["key"] = options["key"]
+    operate(console, options, rerun, "Started anew as", unless_held=options["unless_held"], **more)

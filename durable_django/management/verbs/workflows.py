@@ -59,6 +59,7 @@ def _as_dict(id: str, state: WorkflowState | None) -> dict[str, Any]:
         "paused_at": state.paused_at if state else None,
         "paused_by": state.paused_by if state and paused else None,
         "running": state.pause_running if state and paused else None,
+        "new": state.pause_new if state and paused else None,
         "seen_at": state.seen_at if state else None,
     }
 

@@ -191,8 +191,15 @@
       k: () => move(-1),
       "?": () => help.showModal(),
     };
+    const arrows = { ArrowDown: 1, ArrowUp: -1 };
     document.addEventListener("keydown", (event) => {
       const plain = !(event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented);
+      const row = document.activeElement && document.activeElement.closest(".dd-timeline tbody tr, #result_list tbody tr");
+      if (on && plain && row && arrows[event.key] && !isTyping()) {
+        event.preventDefault();
+        move(arrows[event.key]);
+        return;
+      }
       if (!on || !plain || isTyping() || help.open || !acts[event.key]) return;
       event.preventDefault();
       acts[event.key]();
@@ -207,6 +214,13 @@
     const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1);
     for (const row of rows) row.classList.toggle("dd-row", row === rows[next]);
     if (links[next]) links[next].focus();
+  }
+
+  // Where a row of links is wider than the window, the one that is current is shown.
+  for (const each of document.querySelectorAll(".dd-sections [aria-current], .dd-tabs [aria-current], .dd-filter [aria-current]")) {
+    const list = each.closest("ul"), row = list.scrollWidth > list.clientWidth ? list : list.parentElement;
+    const here = each.getBoundingClientRect(), room = row.getBoundingClientRect();
+    row.scrollLeft += (here.left + here.right - room.left - room.right) / 2;
   }
 
   const run = document.getElementById("dd-run");

@@ -82,6 +82,15 @@ def take_naps(ctx: Context) -> int:
     return int(data["naps"])
 
 
+@workflow(id="process-rest", trigger="process/rest")
+def rest_after_gate(ctx: Context) -> list[int]:
+    """One plain step that waits at the gate, a short sleep, one step after; return the processes of both."""
+    data = ctx.event.data
+    gate = ctx.step.run("gate", pass_gate, data, ctx.run_id, "gate")
+    ctx.step.sleep("rest", 100)
+    return [gate, ctx.step.run("after", note, data, ctx.run_id, "after")]
+
+
 def dawdle(data: dict[str, Any], run: str, step: str, number: int) -> int:
     """Leave a trace, then take ``pause`` seconds."""
     pid = note(data, run, step, number)

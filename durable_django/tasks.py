@@ -51,14 +51,14 @@ def run(*args: Any, **kwargs: Any) -> None:
 
 @shared_task(name="durable_django.tick", ignore_result=True, max_retries=0, acks_late=False)
 def tick_now() -> None:
-    """Do what is due, unless a worker has just done so."""
-    if tick(get_alias(), period=settings.TICK_SECONDS / 2) is not None:
+    """Do what is due, unless a worker has just done so; bulk operations only if this worker does not drain."""
+    if tick(get_alias(), period=settings.TICK_SECONDS / 2) is not None and not celery_worker.is_draining():
         share_bulk(get_alias(), BULK_SECONDS)
 
 
 @worker_ready.connect(weak=False, dispatch_uid="durable_django.start")
 def start_worker(sender: Any = None, **kwargs: Any) -> None:
-    """Begin to tick in the worker's main process."""
+    """Begin to report the worker and to tick in its main process."""
     celery_worker.start(list(sender.app.amqp.queues.consume_from), lambda: _measure(sender.pool))
 
 
@@ -77,7 +77,7 @@ def leave_worker(**kwargs: Any) -> None:
 
 @worker_shutdown.connect(weak=False, dispatch_uid="durable_django.stop")
 def stop_worker(**kwargs: Any) -> None:
-    """End the tick."""
+    """End the report and the tick."""
     celery_worker.stop()
     give_back()
 

@@ -21,8 +21,7 @@ from .render import find_page
 
 def tell_lifeless(site: AdminSite, request: HttpRequest) -> dict[str, str] | None:
     """Return what is said if no worker lives, and where more is told; in one query."""
-    silent = settings.DISPATCHER == "celery" and not settings.TICK_FROM_WORKERS  # such workers report nothing
-    if silent or settings.DISPATCHER == "inline":
+    if settings.DISPATCHER == "inline":
         return None
     try:
         row: Any = (

@@ -28,16 +28,22 @@ _tickers: dict[int, Ticker] = {}
 
 
 def start(queues: Sequence[str], measure: Callable[[], tuple[int, int]] | None = None) -> None:
-    """Begin to tick in this process, the worker's main one, if TICK_FROM_WORKERS says so.
+    """Begin to report this process, the worker's main one, and to tick in it if TICK_FROM_WORKERS says so.
 
     Args:
         measure: Returns how many tasks the worker executes side by side at most, and how many it does now.
     """
     kinship.stopping = kinship.draining = False
-    if not settings.TICK_FROM_WORKERS or os.getpid() in _tickers:
+    if os.getpid() in _tickers:
         return
     ticker = _tickers[os.getpid()] = Ticker(
-        get_alias(), queues, kind="celery", obey=_drain, measure=measure, hear=kinship.read_fault
+        get_alias(),
+        queues,
+        kind="celery",
+        sweeps=settings.TICK_FROM_WORKERS,
+        obey=_drain,
+        measure=measure,
+        hear=kinship.read_fault,
     )
     ticker.start()
     threading.Thread(target=_relay, args=(ticker,), name="durable-relay", daemon=True).start()
@@ -49,7 +55,7 @@ def leave() -> None:
 
 
 def stop() -> None:
-    """End the tick."""
+    """End the report and the tick."""
     ticker = _tickers.pop(os.getpid(), None)
     if ticker is not None:
         ticker.stop()

@@ -42,7 +42,7 @@ class Runner:
         queues: The queues to serve; None serves DEFAULT_QUEUE and those that workflows name.
         threads: ``def`` runs side by side; WORKER_THREADS if None.
         tasks: ``async def`` runs side by side; WORKER_TASKS if None.
-        tick: Whether to do the tick as well.
+        tick: Whether to do the tick as well; the worker reports itself in any case.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Runner:
         self._queues = list(queues) if queues else None
         self._threads = ThreadCrew(using, threads or settings.WORKER_THREADS, self._freed)
         self._tasks = AsyncCrew(using, tasks or settings.WORKER_TASKS, self._freed)
-        self._ticker = Ticker(using, self.queues, measure=self._measure) if tick else None
+        self._ticker = Ticker(using, self.queues, sweeps=tick, measure=self._measure)
         self._claimer = Claimer(
             using,
             lambda: self.queues,
             threads=self._threads,
             tasks=self._tasks,
-            is_draining=lambda: self._ticker is not None and self._ticker.draining,
+            is_draining=lambda: self._ticker.draining,
         )
         self._wake = threading.Event()
         self._enough = threading.Event()
@@ -90,8 +90,7 @@ class Runner:
         self._unlisten = listen(self._expect)
         self._loop = threading.Thread(target=self._work, name="durable-runner", daemon=True)
         self._loop.start()
-        if self._ticker is not None:
-            self._ticker.start()
+        self._ticker.start()
 
     def wait(self) -> None:
         """Block until the runner is stopped."""
@@ -108,8 +107,7 @@ class Runner:
         self._wake.set()
         self._ear.close()
         self._unlisten()
-        if self._ticker is not None:
-            self._ticker.stop()
+        self._ticker.stop()
         deadline = time.monotonic() + grace
         if self._loop is not None:
             # What a claim in flight brings is executed or given back, not left to the end of its lease.
@@ -140,8 +138,7 @@ class Runner:
             self._wake.set()
 
     def _expect(self, seconds: float) -> None:
-        if self._ticker is not None:
-            self._ticker.expect(seconds)
+        self._ticker.expect(seconds)
 
     def _freed(self, crew: Crew) -> None:
         # Only if the last claim left work behind; otherwise nothing is gained by asking again.

@@ -1,8 +1,12 @@
-"""The tick of a worker: a thread that sweeps each period, and sooner when a run is due sooner.
+"""The tick of a worker: a thread that reports it, and sweeps each period, sooner when a run is due sooner.
 
 Note [The one who ticked last looks ahead]
     Of many processes that tick, the one that ticked last is up again when the next run is due; the others
     only look once a period whether it still does its duty. So N workers cost one sweep, not N.
+
+Note [A worker that does not tick reports itself]
+    Who watches and drains workers must see those too that leave the tick to others. Their thread wakes for its
+    report alone: it claims no tick, looks for nothing that is due and takes no bulk operation.
 """
 
 from __future__ import annotations
@@ -32,9 +36,10 @@ REPORT_SECONDS = 10.0
 
 
 class Ticker:
-    """Sweeps each TICK_SECONDS, or at the instant at which the next run is due.
+    """Sweeps each TICK_SECONDS, or at the instant at which the next run is due; reports the worker meanwhile.
 
     Args:
+        sweeps: Whether to sweep at all.
         obey: Told whenever an operator drains this worker or lets it take runs again.
         measure: Returns the slots of this worker and how many of them are in use.
         hear: Returns what last went wrong in a child, empty if nothing did since the last call.
@@ -46,12 +51,14 @@ class Ticker:
         queues: Callable[[], Sequence[str]] | Sequence[str],
         *,
         kind: str = "worker",
+        sweeps: bool = True,
         obey: Callable[[bool], None] | None = None,
         measure: Callable[[], tuple[int, int]] | None = None,
         hear: Callable[[], str] | None = None,
     ) -> None:
         self._using = using
         self._kind = kind
+        self._sweeps = sweeps
         self._queues = queues
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -69,12 +76,12 @@ class Ticker:
         self._bulk = BulkHand(using, is_over=lambda: self.draining)
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Begin to report, and to tick."""
         self._thread = threading.Thread(target=self._work, name="durable-ticker", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the tick."""
+        """End the tick, and take the worker off the list."""
         self._stopping = True
         self._wake.set()
         self._bulk.stop()
@@ -83,6 +90,8 @@ class Ticker:
 
     def expect(self, seconds: float) -> None:
         """Note that a run is due in so many seconds."""
+        if not self._sweeps:
+            return
         due = time.monotonic() + seconds
         with self._lock:
             if due >= self._next:
@@ -111,6 +120,14 @@ class Ticker:
             logger.warning("a worker could not be taken off the list", exc_info=True)
 
     def _tick(self) -> float:
+        if self._sweeps:
+            return self._sweep()
+        with self._lock:
+            self._next = float("inf")
+        self._report()
+        return self._reported + REPORT_SECONDS - time.monotonic()
+
+    def _sweep(self) -> float:
         period: float = settings.TICK_SECONDS
         with self._lock:
             expected, self._expected = self._expected, False

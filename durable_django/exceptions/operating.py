@@ -99,9 +99,7 @@ class WorkerNotFound(DurableError):
 
     code = "worker_not_found"
     text = "No worker {name!r} has reported itself."
-    hint = (
-        "`manage.py durable workers` lists them. One that was started with --no-tick does not report itself."
-    )
+    hint = "`manage.py durable workers` lists them."
 
 
 class WorkerRefused(DurableError):

@@ -10,6 +10,7 @@ import pytest
 from durable_django import send_event
 from durable_django.models import Run, Worker
 from tests import ledger
+from tests.commands import run_durable
 from tests.plugins.processes import Project
 from tests.processes import Process
 from tests.waiting import wait_until
@@ -119,6 +120,24 @@ def test_queues_are_served_as_named(
     run = find_run(worker, "queued")
     Run.objects.filter(id=run.id).update(queue="two")
     wait_until(lambda: Run.objects.get(id=run.id).status == "completed", what="the run on queue two")
+
+
+def test_a_worker_that_does_not_tick_is_listed_and_drained(
+    project: Callable[..., Project], flows: None, data: dict[str, str]
+) -> None:
+    """With ``--no-tick`` it does nothing that is due for others, yet operators see it and may drain it."""
+    worker = start_worker(project(apps=[APP]), "--no-tick", "--threads", "3", "--tasks", "4")
+    send_event("process/nap", {**data, "naps": 1, "nap": 1})
+    find_run(worker, "waiting")
+    [row] = worker.wait_until(lambda: run_durable("workers", "--json").data, what="the report of the worker")
+    assert (row["state"], row["kind"], row["queues"], row["slots"]) == ("live", "worker", ["durable"], 7)
+    run_durable("drain", row["name"])
+    worker.wait_for("this worker takes nothing new")  # with its second report: a dozen periods of a tick
+    assert [each["state"] for each in run_durable("workers", "--json").data] == ["stopping"]
+    assert Run.objects.get().status == "waiting"
+    assert not Worker.objects.filter(name="tick").exists()
+    assert worker.stop() == 0
+    assert run_durable("workers", "--json").data == []
 
 
 def test_bad_options_exit_with_2(project: Callable[..., Project]) -> None:

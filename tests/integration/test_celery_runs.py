@@ -88,13 +88,19 @@ def test_workers_wake_sleepers_in_time(
 
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
 def test_beat_alone_ticks(lab: Lab, project: Make, broker: Broker, use_celery: Use) -> None:
-    """With TICK_FROM_WORKERS off, beat's entry wakes sleepers and finds runs whose nudge was lost."""
+    """With TICK_FROM_WORKERS off, beat's entry wakes sleepers and finds runs whose nudge was lost.
+
+    The worker reports itself, and does nothing else of the tick.
+    """
     place = project(broker, [LAB], TICK_FROM_WORKERS=False, **QUICK)
-    place.start_worker(concurrency=1)
+    worker = place.start_worker(concurrency=1)
     use_celery(broker)
     lab.send("nap", naps=1, nap=100)
     wait_until(lambda: lab.runs.filter(status="waiting").exists(), what="the nap")
-    assert not Worker.objects.using(lab.store.alias).exists()
+    reports = Worker.objects.using(lab.store.alias)
+    seen = worker.wait_until(reports.first, what="the report of the worker")
+    assert (seen.kind, seen.queues, seen.slots) == ("celery", broker.queue, 1)
+    assert not reports.filter(name="tick").exists()
     place.start_beat()
     lab.wait_for_end()
 

@@ -159,3 +159,27 @@ def test_a_drained_worker_leaves_bulk_operations_between_two_rows(store: Store, 
     left = BulkOperation.objects.get(pk=bulk.pk)
     assert (left.state, left.lease_until) == ("running", None)
     assert 0 < left.done < len(runs)
+
+
+def test_a_drained_celery_worker_takes_no_bulk_operation_from_beat(store: Store, configure: Any) -> None:
+    """The tick that beat sends it does what is due, and leaves bulk operations to other workers."""
+    configure(DISPATCHER=QUIET, TICK_SECONDS=0.01)
+
+    @workflow(id="flow")
+    def flow(ctx: Any) -> int:
+        return 1
+
+    flow.start()
+    bulk = start_bulk("cancel", {"workflow": "flow"}, actor="ann")
+
+    def tick_now() -> str:
+        tasks.tick_now()
+        return str(BulkOperation.objects.get(pk=bulk.pk).state)
+
+    kinship.draining = True
+    try:
+        assert tick_now() == "running"
+        assert Worker.objects.filter(name="tick").exists()
+    finally:
+        kinship.draining = False
+    wait_until(lambda: tick_now() == "finished", what="the tick that carries it out")

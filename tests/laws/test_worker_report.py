@@ -75,8 +75,9 @@ def test_a_fault_shows_no_secret_and_fits_its_column(store: Store) -> None:
     assert len(error.encode()) <= 255
 
 
-def test_a_worker_counts_its_slots(store: Store, configure: Any, monkeypatch: Any) -> None:
-    """Those of the kinds of workflows that it has, and how many of them are in use."""
+@pytest.mark.parametrize("tick", [True, False])
+def test_a_worker_counts_its_slots(store: Store, configure: Any, monkeypatch: Any, tick: bool) -> None:
+    """Those of the kinds of workflows that it has, and how many of them are in use, whether it ticks or not."""
     configure(DISPATCHER="local", TICK_SECONDS=0.05)
     monkeypatch.setattr(ticker_module, "REPORT_SECONDS", 0.0)
     entered, opened = threading.Event(), threading.Event()
@@ -93,7 +94,7 @@ def test_a_worker_counts_its_slots(store: Store, configure: Any, monkeypatch: An
         row = Worker.objects.using(store.alias).filter(name=get_owner()).first()
         return (row.slots, row.busy) if row else (None, None)
 
-    runner = Runner(store.alias, threads=3, tasks=7)
+    runner = Runner(store.alias, threads=3, tasks=7, tick=tick)
     runner.start()
     try:
         handle = flow.start()
@@ -102,6 +103,7 @@ def test_a_worker_counts_its_slots(store: Store, configure: Any, monkeypatch: An
         opened.set()
         handle.result(20)
         wait_until(lambda: read() == (3, 0))
+        assert Worker.objects.using(store.alias).filter(name="tick").exists() is tick
     finally:
         opened.set()
         runner.stop()

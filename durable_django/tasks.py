@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown, worker_shutting_down
@@ -10,6 +11,7 @@ from django.db import close_old_connections
 
 from .conf import settings
 from .dispatch import celery_worker
+from .dispatch.bundles import Bundle, get_watcher
 from .dispatch.message import read_body
 from .dispatch.suspects import allowed_deaths
 from .engine.alias import get_alias
@@ -35,12 +37,24 @@ BULK_SECONDS = 5.0
     typing=False,
 )
 def run(*args: Any, **kwargs: Any) -> None:
-    """Execute the run that the message names, unless another worker has it, it has ended, or this one drains."""
-    run_id = read_body(args, kwargs)
-    if run_id is None or celery_worker.is_draining():  # the tick announces the run again, to another worker
+    """Execute the runs that the message names, unless another worker has them, they have ended, or this one drains."""
+    message = read_body(args, kwargs)
+    if message is None or celery_worker.is_draining():  # the tick announces the run again, to another worker
         return
     celery_worker.join()
     close_old_connections()  # Celery does so itself unless CELERY_DB_REUSE_MAX is set
+    if len(message.run_ids) == 1:
+        _execute(message.run_ids[0])
+        return
+    bundle = Bundle(message)
+    get_watcher().watch(bundle)
+    for run_id in bundle:
+        _execute(run_id)
+        if celery_worker.is_leaving():
+            bundle.hand_on()
+
+
+def _execute(run_id: UUID) -> None:
     using = get_alias()
     deaths = allowed_deaths(using)
     for claimed in claim_runs(

@@ -1,4 +1,4 @@
-"""Celery: one small message a run, into the queue of its workflow, never at the expense of the sender."""
+"""Celery: small messages, into the queues of the workflows, never at the expense of the sender."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from celery import Celery, current_app
 from ..conf import settings
 from ..engine.nudge import Nudge
 from .inline import InlineDispatcher
-from .message import build_body
+from .message import Message, build_body, bundle
 from .publisher import get_publisher
 
 TASK = "durable_django.run"
@@ -22,7 +22,7 @@ class CeleryDispatcher:
     """Sends nudges through the project's current Celery app."""
 
     def nudge(self, nudges: Sequence[Nudge]) -> None:
-        """Send a message for each run, within PUBLISH_TIMEOUT_SECONDS for all of them.
+        """Send messages for the runs, within PUBLISH_TIMEOUT_SECONDS for all of them.
 
         Raises:
             NudgeLost: The broker does not answer; for some seconds then, nobody asks it again.
@@ -32,7 +32,7 @@ class CeleryDispatcher:
             InlineDispatcher().nudge(nudges)
             return
         publisher = get_publisher(lambda: Line(app, settings.PUBLISH_TIMEOUT_SECONDS / 2))
-        publisher.publish(nudges, timeout=settings.PUBLISH_TIMEOUT_SECONDS)
+        publisher.publish(list(bundle(nudges)), timeout=settings.PUBLISH_TIMEOUT_SECONDS)
 
 
 def get_app() -> Celery:
@@ -55,12 +55,12 @@ class Line:
         self._connection.transport_options = {**(self._connection.transport_options or {}), **options}
         self._producer = app.amqp.Producer(self._connection, auto_declare=False)
 
-    def send(self, nudge: Nudge) -> None:
+    def send(self, message: Message) -> None:
         """Send one message."""
         self._app.send_task(
             TASK,
-            args=[build_body(nudge.run_id)],
-            queue=nudge.queue,
+            args=[build_body(message)],
+            queue=message.queue,
             producer=self._producer,
             serializer="json",
             retry=False,

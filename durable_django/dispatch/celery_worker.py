@@ -78,6 +78,11 @@ def is_draining() -> bool:
     return kinship.draining
 
 
+def is_leaving() -> bool:
+    """Tell whether this worker stops, or is to take nothing new."""
+    return kinship.stopping or kinship.draining
+
+
 def _drain(draining: bool) -> None:
     kinship.draining = draining
 

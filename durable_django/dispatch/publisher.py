@@ -2,9 +2,9 @@
 
 Note [Nobody waits for a dead broker twice]
     Socket time-outs add up, name lookups have none, and the project's settings are not ours. So the caller
-    hands its nudges to a thread and waits for a bounded time. The first failure closes the circuit for
+    hands its messages to a thread and waits for a bounded time. The first failure closes the circuit for
     BREAK_SECONDS; whoever comes meanwhile is refused at once, and whoever comes first thereafter hands its
-    nudges over without waiting. The tick sends again what was lost.
+    messages over without waiting. The tick sends again what was lost.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..engine.nudge import Nudge
 from ..exceptions import NudgeLost
+from .message import Message
 
 logger = logging.getLogger("durable_django.dispatch")
 
@@ -31,16 +31,17 @@ IDLE_SECONDS = 60.0
 class Line(Protocol):
     """A connection to a broker."""
 
-    def send(self, nudge: Nudge) -> None: ...
+    def send(self, message: Message) -> None: ...
 
     def close(self) -> None: ...
 
 
 class Parcel:
-    """A batch of nudges on its way."""
+    """A batch of messages on its way, for ``runs`` runs."""
 
-    def __init__(self, nudges: Sequence[Nudge]) -> None:
-        self.nudges = deque(nudges)
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = deque(messages)
+        self.runs = sum(len(message.run_ids) for message in messages)
         self.error: Exception | None = None
         self.done = threading.Event()
 
@@ -50,7 +51,7 @@ class Parcel:
 
 
 class Publisher:
-    """Sends nudges over one line from one thread, and refuses them at once while the broker is away."""
+    """Sends messages over one line from one thread, and refuses them at once while the broker is away."""
 
     def __init__(self, connect: Callable[[], Line]) -> None:
         self._connect = connect
@@ -62,20 +63,20 @@ class Publisher:
         self._open_at = 0.0
         self._moved_at = 0.0
 
-    def publish(self, nudges: Sequence[Nudge], *, timeout: float) -> None:
-        """Send the nudges; wait for it at most ``timeout`` seconds.
+    def publish(self, messages: Sequence[Message], *, timeout: float) -> None:
+        """Send the messages; wait for it at most ``timeout`` seconds.
 
         Raises:
             NudgeLost: The broker does not take them.
         """
-        parcel = Parcel(nudges)
+        parcel = Parcel(messages)
         if not self._accept(parcel):
             return
         if not parcel.done.wait(timeout) and not self._moves(timeout):
             self._break()
-            raise NudgeLost(count=len(nudges), reason=f"the broker is silent for {timeout:g} s")
+            raise NudgeLost(count=parcel.runs, reason=f"the broker is silent for {timeout:g} s")
         if parcel.error is not None:
-            raise NudgeLost(count=len(nudges), reason=str(parcel.error)) from parcel.error
+            raise NudgeLost(count=parcel.runs, reason=str(parcel.error)) from parcel.error
 
     def close(self) -> None:
         """Hang up; the thread ends when it has been idle for a while."""
@@ -85,9 +86,9 @@ class Publisher:
         """Put the parcel on the way and tell whether its sender should wait for it."""
         with self._filled:
             if time.monotonic() < self._open_at:
-                raise NudgeLost(count=len(parcel.nudges), reason="the broker failed a moment ago")
+                raise NudgeLost(count=parcel.runs, reason="the broker failed a moment ago")
             if len(self._parcels) >= LONGEST_QUEUE:
-                raise NudgeLost(count=len(parcel.nudges), reason="too many messages wait for the broker")
+                raise NudgeLost(count=parcel.runs, reason="too many messages wait for the broker")
             self._parcels.append(parcel)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="durable-publisher", daemon=True)
@@ -137,9 +138,9 @@ class Publisher:
 
     def _send(self, parcel: Parcel) -> None:
         line = self._line = self._line or self._connect()
-        while parcel.nudges:
-            line.send(parcel.nudges[0])
-            parcel.nudges.popleft()
+        while parcel.messages:
+            line.send(parcel.messages[0])
+            parcel.messages.popleft()
             self._moved_at = time.monotonic()
             self._failing = False
 

@@ -71,6 +71,21 @@ def test_many_runs_on_several_workers(lab: Lab, project: Make, broker: Broker, u
     assert len(processes) > 1
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_no_run_of_a_burst_waits_behind_a_long_one(
+    lab: Lab, project: Make, broker: Broker, use_celery: Use, pool: str
+) -> None:
+    """Runs that share a message with one that takes its time go to other children; each step is done once."""
+    project(broker, [LAB], RENUDGE_SECONDS=3_600).start_worker(concurrency=2, pool=pool)
+    use_celery(broker)
+    lab.send_burst([("gate", {}), *[("steps", {"steps": 1})] * 63])
+    ended = lab.runs.filter(status="completed", workflow="process-steps")
+    wait_until(lambda: ended.count() == 63, 60, "the end of all but the run at the gate")
+    lab.open_gate()
+    lab.wait_for_end(64)
+    assert len({run_id for run_id, *_ in lab.read("step")}) == len(lab.read("step")) == 63
+
+
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_workers_wake_sleepers_in_time(

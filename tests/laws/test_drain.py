@@ -13,7 +13,7 @@ from durable_django.dispatch import ticker as ticker_module
 from durable_django.dispatch.bulk import BulkHand
 from durable_django.dispatch.kinship import kinship
 from durable_django.dispatch.local import Runner
-from durable_django.dispatch.message import build_body
+from durable_django.dispatch.message import Message, build_body
 from durable_django.engine.bulk import start_bulk
 from durable_django.engine.identity import get_owner
 from durable_django.engine.operations import drain_worker, undrain_worker
@@ -125,7 +125,7 @@ def test_a_celery_child_leaves_the_message_alone(store: Store, configure: Any) -
         return 1
 
     run = flow.start()
-    body = build_body(Run.objects.get().id)
+    body = build_body(Message((Run.objects.get().id,), ""))
     kinship.draining = True
     try:
         tasks.run(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from django.db import transaction
 from durable_django.define.registry import Registry
 from durable_django.define.workflow import Workflow
 from durable_django.dispatch.publisher import close_publisher
-from durable_django.engine.receive import send_event
+from durable_django.engine.receive import send_events
 from durable_django.models import Attempt, Run, RunStatus
 from durable_django.models.run import ENDED
 from tests import ledger
@@ -43,9 +43,13 @@ class Lab:
 
     def send(self, name: str, **data: Any) -> None:
         """Send an event, committed when the call returns."""
+        self.send_burst([(name, data)])
+
+    def send_burst(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Send events, committed together when the call returns."""
         paths = {"ledger": str(self.ledger_path), "gate": str(self.gate_path)}
         with transaction.atomic(using=self.store.alias):
-            send_event(f"process/{name}", {**paths, **data})
+            send_events([{"name": f"process/{name}", "data": {**paths, **data}} for name, data in events])
 
     def open_gate(self) -> None:
         self.gate_path.touch()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_django.beat import beat_schedule
-from durable_django.dispatch.message import VERSION, build_body, read_body
+from durable_django.dispatch.message import BUNDLE, SPREAD, VERSION, Message, build_body, bundle, read_body
+from durable_django.engine.nudge import Nudge
 from durable_django.ids import new_id
 
 anything = st.recursive(
@@ -19,11 +20,26 @@ anything = st.recursive(
 )
 
 
-def test_a_body_comes_back_as_the_run_that_it_names() -> None:
-    """A message holds the id of one run, and nothing else that could grow old."""
-    run_id = new_id()
-    assert read_body([build_body(run_id)], {}) == run_id
-    assert set(build_body(run_id)) == {"v", "run"}
+def test_a_body_comes_back_as_the_runs_that_it_names() -> None:
+    """A message holds ids of runs and, for several, their queue: nothing that could grow old."""
+    one, many = Message((new_id(),), ""), Message((new_id(), new_id(), new_id()), "side")
+    assert [read_body([build_body(each)], {}) for each in (one, many)] == [one, many]
+    assert set(build_body(one)) == {"v", "run"}
+    assert build_body(many)["run"] == str(many.run_ids[0])  # all that a reader of single runs looks at
+
+
+@given(st.lists(st.sampled_from(["durable", "slow"]), max_size=400))
+def test_a_burst_travels_in_bundles(queues: list[str]) -> None:
+    """Each run is in one message of its queue, in order; none shares one while fewer than SPREAD are under way."""
+    nudges = [Nudge(new_id(), "w", queue) for queue in queues]
+    messages = list(bundle(nudges))
+    for queue in set(queues):
+        mine = [message for message in messages if message.queue == queue]
+        sent = [run_id for message in mine for run_id in message.run_ids]
+        assert sent == [nudge.run_id for nudge in nudges if nudge.queue == queue]
+        longest = max(len(message.run_ids) for message in mine)
+        assert longest == 1 or (longest <= BUNDLE and len(mine) >= SPREAD)
+        assert longest == BUNDLE or len(sent) < BUNDLE * SPREAD
 
 
 @given(st.lists(anything, max_size=3), st.dictionaries(st.text(max_size=3), anything, max_size=2))
@@ -36,6 +52,8 @@ def test_no_junk_raises(args: list[Any], kwargs: dict[str, Any]) -> None:
 def test_no_junk_in_place_of_an_id_raises(junk: Any) -> None:
     """Whatever stands in place of the id, reading it ends in None."""
     assert read_body([{"v": VERSION, "run": junk}], {}) is None
+    if junk != []:
+        assert read_body([{"v": VERSION, "run": str(new_id()), "more": [junk]}], {}) is None
 
 
 def test_refused_messages_are_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from durable_django import workflow
 from durable_django.ids import new_id
 from durable_django.models import Attempt, Event, Run, RunResult, Step, Wait
+from tests.plans import list_whole
 from tests.plugins.store import Store
 
 LIST = "admin:durable_django_run_changelist"
@@ -200,23 +201,16 @@ def test_states_add_up(store: Store, admin_client: Client) -> None:
 )
 def test_no_list_reads_the_whole_table(store: Store, admin_client: Client, query: dict[str, str]) -> None:
     """Each filter and search is answered by an index."""
-    make_runs(2_000, key="order")
+    for run in (runs := make_runs(2_000)):
+        run.key = f"order-{run.id}"
+    Run.objects.bulk_update(runs, ["key"], batch_size=500)
     with store.connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     with counting(store) as asked:
         assert admin_client.get(reverse(LIST), query).status_code == 200
     rows = [sql for sql in asked if 'FROM "durable_django_run"' in sql and "LIMIT 51" in sql]
     assert len(rows) == 1
-    plan = explain(store, rows[0])
-    assert "Seq Scan on durable_django_run" not in plan
-    assert not re.search(r"SCAN durable_django_run(?! USING)", plan)
-
-
-def explain(store: Store, sql: str) -> str:
-    prefix = "EXPLAIN" if store.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
-    with store.connection.cursor() as cursor:
-        cursor.execute(f"{prefix} {sql}")
-        return "\n".join(str(row) for row in cursor.fetchall())
+    assert list_whole(store, rows[0]) == []
 
 
 def test_the_overview_costs_the_same_for_any_number_of_runs(store: Store, admin_client: Client) -> None:

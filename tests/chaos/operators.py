@@ -82,5 +82,5 @@ class Operators:
             connection.close()
             return False
         except WorkflowRefused:
-            pass  # it is not paused
+            self._done["resumed_before"] += 1  # it is not paused
         return True

@@ -17,6 +17,7 @@ from durable_django.models import Run, RunStatus, Step
 from durable_django.store.base import Claimed, Finish, StepWrite
 from durable_django.store.claim import claim_runs
 from durable_django.store.lease import renew_leases
+from tests.blocked import count_blocked
 from tests.plugins.store import Store
 from tests.quiet import QUIET
 from tests.waiting import wait_until
@@ -100,17 +101,9 @@ def test_a_locked_run_holds_up_no_write_of_another(
     with ThreadPoolExecutor(1) as pool:
         with locked(store.alias, first.id):
             waiting = pool.submit(promptly, lambda: write(store, first))
-            wait_until(lambda: is_blocked(store), what="the first write waiting for the lock")
+            wait_until(lambda: count_blocked(store.alias), what="the first write waiting for the lock")
             assert promptly(lambda: write(store, second))
             assert not waiting.done()
         assert waiting.result(20)
     done = [Step.objects.count(), Run.objects.filter(status=RunStatus.COMPLETED).count()]
     assert done == ([2, 0] if write is checkpoint else [0, 2])
-
-
-def is_blocked(store: Store) -> bool:
-    with store.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(cursor.fetchone()[0])

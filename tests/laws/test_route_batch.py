@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.db import connections
 
 from durable_django import EventWait, send_event, send_events, workflow
+from durable_django.conf import settings
 from durable_django.define.cancel import Cancel
 from durable_django.engine import answer_waits, cancel_rule
+from durable_django.engine.nudge import Nudge
 from durable_django.engine.receive import prepare_events
 from durable_django.engine.route import route_events
 from durable_django.ids import new_id
@@ -158,3 +161,43 @@ def test_a_batch_of_many_names(store: Store) -> None:
     route_events(store.alias, store_events(store.alias, listed))
     assert [handle.result(0) for handle in handles] == ["app/a", "app/b", "app/c"]
     assert not Event.objects.filter(routed_at=None).exists()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the store says of a page while its runs are announced."""
+
+    runs: int
+    queued: int
+    still_open: int
+    in_transaction: bool
+
+
+class Witness:
+    """A dispatcher that looks at the store with each nudge."""
+
+    pages: list[Page] = []
+
+    def nudge(self, nudges: Sequence[Nudge]) -> None:
+        queued = Run.objects.filter(id__in=[each.run_id for each in nudges], status="queued").count()
+        still_open = Wait.objects.filter(status="open").count()
+        in_transaction = connections[settings.DATABASE].in_atomic_block
+        self.pages.append(Page(len(nudges), queued, still_open, in_transaction))
+
+
+def test_a_page_is_announced_when_it_is_committed(
+    store: Store, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers hear of the runs of one page while the waits of the later ones are still open."""
+
+    @workflow(id="asking")
+    def asking(ctx: Any) -> None:
+        ctx.step.wait_for_event("w", event="app/answer", timeout="1h")
+
+    for _ in range(5):
+        asking.start()
+    configure(DISPATCHER=f"{__name__}.Witness")
+    monkeypatch.setattr(answer_waits, "PAGE", 2)
+    monkeypatch.setattr(Witness, "pages", [])
+    assert route_events(store.alias, store_events(store.alias, [("app/answer", {})])) == 5
+    assert Witness.pages == [Page(2, 2, 3, False), Page(2, 2, 1, False), Page(1, 1, 0, False)]

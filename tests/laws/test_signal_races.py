@@ -14,6 +14,7 @@ from durable_django.ids import new_id
 from durable_django.models import Run, Step
 from durable_django.store.signal import Delivery, deliver_signal
 from durable_django.testing import drain
+from tests.blocked import count_blocked
 from tests.interleave import before
 from tests.laws.test_signals import approve, only_def, read_code
 from tests.plugins.store import Store
@@ -98,15 +99,6 @@ def _start_and_close(approve: Any) -> Any:
         connections.close_all()
 
 
-def _count_blocked(store: Store) -> int:
-    with store.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(cursor.fetchone()[0])
-
-
 @only_postgres
 @only_def
 def test_of_senders_at_once_one_is_heard(approve: Any, store: Store) -> None:
@@ -176,7 +168,7 @@ def _send_and_close(n: int) -> str | None:
 
 
 def _ask_blocked(elsewhere: Any, store: Store) -> bool:
-    return bool(elsewhere(_count_blocked, store))
+    return bool(elsewhere(count_blocked, store.alias))
 
 
 def _let_time_out(store: Store) -> None:

@@ -11,6 +11,7 @@ from durable_django import EventWait, send_event, send_signal
 from durable_django.exceptions import SignalNotAwaited
 from durable_django.models import Run, Step, Wait
 from durable_django.testing import drain
+from tests.blocked import count_blocked
 from tests.interleave import before
 from tests.laws.test_wait_any_all import GO, PAID, SHIPPED, only_def, send, wait_for
 from tests.plugins.store import Store
@@ -57,7 +58,7 @@ def test_the_last_two_branches_see_each_other(
         if place == "FOR NO KEY UPDATE":
             others[0].result(10)
         else:  # the run is locked by this thread, and the other one has to wait for it
-            wait_until(lambda: elsewhere(count_blocked, store), what="the other end being blocked")
+            wait_until(lambda: elsewhere(count_blocked, store.alias), what="the other end being blocked")
 
     with ThreadPoolExecutor(1) as pool:
         with before(store.alias, place, send_other):
@@ -65,15 +66,6 @@ def test_the_last_two_branches_see_each_other(
         others[0].result(10)
     drain()
     assert handle.result(timeout=1) == [["app/paid", 1], ["app/shipped", 2]]
-
-
-def count_blocked(store: Store) -> int:
-    with store.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(cursor.fetchone()[0])
 
 
 @only_postgres

@@ -23,6 +23,7 @@ from durable_django.models import Event, Run, Wait
 from durable_django.store.base import EventRow
 from durable_django.store.event import insert_events
 from durable_django.testing import advance, drain
+from tests.blocked import count_blocked
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("store", ["postgres"], indirect=True)
@@ -58,15 +59,6 @@ def store_event(number: int) -> list[EventRow]:
     )
     insert_events(ALIAS, rows)
     return rows
-
-
-def count_blocked() -> int:
-    with connections[ALIAS].cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(cursor.fetchone()[0])
 
 
 class Killed(KeyboardInterrupt):
@@ -137,7 +129,7 @@ def test_routing_that_began_before_the_wait_and_ended_after_it(asking: Any, cras
         rows.extend(store_event(1))
         lock.execute("SELECT 1 FROM durable_django_event WHERE id = %s FOR UPDATE", [rows[0].id])
         gate.set()
-        wait_until(lambda: count_blocked() == 1)
+        wait_until(lambda: count_blocked(ALIAS) == 1)
 
     def end_routing() -> None:
         locked.rollback()

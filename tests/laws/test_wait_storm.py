@@ -28,6 +28,7 @@ from durable_django.models import Event, Run, Step, Wait, WaitKey
 from durable_django.store.event import insert_events
 from durable_django.testing import drain
 from tests.actors import Actor, interleave, two_actors
+from tests.blocked import count_blocked
 from tests.waiting import wait_until
 
 ALIAS = "postgres"
@@ -177,14 +178,6 @@ def test_a_wait_and_an_event_meet_or_the_event_was_earlier(level: Any, asking: A
         assert set(seen) == {DUE, LOST, RACED}
 
 
-def count_blocked() -> int:
-    with connections[ALIAS].cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(cursor.fetchone()[0])
-
-
 def test_an_event_whose_routing_cannot_see_the_wait(level: Any, asking: Any, calls: list[Any]) -> None:
     """Routing that looked before the wait was committed, and ended after it, leaves the event to the wait's look.
 
@@ -200,7 +193,7 @@ def test_an_event_whose_routing_cannot_see_the_wait(level: Any, asking: Any, cal
             with transaction.atomic(using=ALIAS):
                 unrouted = Event.objects.using(ALIAS).select_for_update().get(routed_at=None)
                 sender.go_on()
-                wait_until(lambda: count_blocked() == 1)
+                wait_until(lambda: count_blocked(ALIAS) == 1)
                 waiter.go_on()
                 waiter.wait_for_halt()
             sent = sender.finish()

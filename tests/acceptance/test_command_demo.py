@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_demo_plays_everything_and_exits(play: Callable[..., Process], tmp_path:
     assert "demo-operator, password " in demo.text
     assert demo.text.count("\n  ok ") == 4
     assert "\x1b[" not in demo.text
-    with sqlite3.connect(tmp_path / "demo.sqlite3") as database:
+    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as database:
         statuses = database.execute("SELECT status, COUNT(*) FROM durable_django_run GROUP BY 1").fetchall()
     assert statuses == [("completed", 16)]
 

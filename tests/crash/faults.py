@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
+import sys
 from typing import Any
 
 import psycopg
@@ -19,6 +20,8 @@ KINDS = {
 }
 """Connection lost before or after the statement took effect; session ended by an operator; refused by the server."""
 _CODES = {"deadlock": "40P01", "serialization": "40001"}
+_DOORS = ("durable_django.store.base", "durable_django.store.retrying")
+"""Rooms that only begin transactions for others."""
 
 
 class Faults:
@@ -43,7 +46,7 @@ class Faults:
 
     def strikes(self, sql: str) -> bool:
         """Count a statement, and tell whether it is to fail."""
-        self.shapes.append(shape(sql))
+        self.shapes.append(f"{sql} of {find_origin()}" if sql.startswith("BEGIN") else shape(sql))
         chosen = len(self.shapes) == self.at or self._random.random() < self._share
         self.made += chosen
         return chosen
@@ -95,6 +98,17 @@ class Faults:
 def shape(sql: str) -> str:
     """Return what kind of statement it is, without its values."""
     return re.sub(r"[-\d.]+|(%s(, )?)+|(\(\?\)(, )?)+", "?", sql)
+
+
+def find_origin() -> str:
+    """Return which function begins a transaction; on SQLite nothing else tells one from another."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        room = frame.f_globals.get("__name__", "")
+        if room.startswith("durable_django.") and room not in _DOORS:
+            return f"{room}.{frame.f_code.co_name}"
+    return "the project"
 
 
 def _address(connection: Any) -> str:

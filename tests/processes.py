@@ -50,11 +50,11 @@ class Process:
     def text(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def wait_for(self, text: str, timeout: float = 40.0) -> None:
+    def wait_for(self, text: str, timeout: float = 60.0) -> None:
         """Return once the process has printed ``text``; raise if it ends or ``timeout`` seconds pass."""
         self.wait_until(lambda: text in self.text, timeout, f"{text!r} in its output")
 
-    def wait_until(self, condition: Callable[[], Value], timeout: float = 40.0, what: str = "") -> Value:
+    def wait_until(self, condition: Callable[[], Value], timeout: float = 60.0, what: str = "") -> Value:
         """Return the first true value of ``condition``; raise with the process's last words if none comes."""
 
         def look() -> Value:
@@ -69,7 +69,7 @@ class Process:
         except (TimeoutError, AssertionError) as error:
             raise AssertionError(f"{self.name}: {error}; its output ends:\n{self.text[-TAIL:]}") from error
 
-    def wait(self, timeout: float = 40.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """Return the exit code once the process has ended by itself."""
         return self._popen.wait(timeout)
 
@@ -83,7 +83,7 @@ class Process:
     def kill(self) -> None:
         """End the whole group at once, as a crash does: nothing is cleaned up."""
         self.send(signal.SIGKILL)
-        self._popen.wait(10)
+        self._popen.wait(30)
 
     def stop(self, timeout: float = 60.0) -> int:
         """Ask the process to end, as a deploy does, and return its exit code; kill what does not go.

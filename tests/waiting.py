@@ -7,7 +7,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def wait_until(condition: Callable[[], Value], timeout: float = 20.0, what: str = "") -> Value:
+def wait_until(condition: Callable[[], Value], timeout: float = 60.0, what: str = "") -> Value:
     """Return the first true value of ``condition``; raise TimeoutError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

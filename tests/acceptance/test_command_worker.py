@@ -101,13 +101,13 @@ def test_second_signal_ends_at_once(
     project: Callable[..., Project], flows: None, data: dict[str, str]
 ) -> None:
     """The second signal does not wait for the running step."""
-    worker = start_worker(project(apps=[APP]), "--grace", "60")
+    worker = start_worker(project(apps=[APP]), "--grace", "3600")
     send_event("process/gate", data)
     worker.wait_until(lambda: ["gate", "begin"] in steps(data))
     worker.send(signal.SIGTERM)
     worker.wait_for("Stopping")
     worker.send(signal.SIGTERM)
-    assert worker.wait(10) == 128 + signal.SIGTERM
+    assert worker.wait() == 128 + signal.SIGTERM
 
 
 def test_queues_are_served_as_named(

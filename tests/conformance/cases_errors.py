@@ -124,8 +124,8 @@ def retry_after(data: dict[str, Any], run: str, when: Any) -> int:
 
 
 def play_after(stage: Stage) -> None:
-    length = timedelta(hours=1) if stage.inline else timedelta(seconds=1)
-    text = "1h" if stage.inline else "1s"
+    length = timedelta(hours=1) if stage.inline else timedelta(seconds=2)
+    text = "1h" if stage.inline else "2s"
     forms = [datetime.now(UTC) + length, text, length // timedelta(milliseconds=1), length]
     for form in forms:
         handle = stage.start(when=form)

@@ -107,7 +107,7 @@ case(
 
 
 def play_invoke_timeout(stage: Stage) -> None:
-    handle = stage.start(nap=stage.span(Span("2h", "2s")), limit=stage.span(Span("1h", "100ms")))
+    handle = stage.start(nap=stage.span(Span("2h", "5s")), limit=stage.span(Span("1h", "100ms")))
     stage.pass_time("61m")
     assert stage.result(handle)[0] == "InvokeTimeoutError"
     stage.pass_time("2h")

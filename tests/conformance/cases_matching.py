@@ -144,7 +144,7 @@ case("5", "exactly-one-wins", "event vs time-out vs cancel vs operator: exactly 
 
 def play_event_or_timeout(stage: Stage) -> None:
     handles = [stage.start(timeout=stage.span(Span("1h", "250ms"))) for _ in range(3)]
-    stage.wait_for("event", count=1)
+    stage.until(lambda: Wait.objects.using(stage.alias).filter(run_id=handles[0].id).exists(), "a wait")
     stage.pass_time("59m")
     stage.send("answer", {"n": 1})
     for handle in handles:

@@ -168,6 +168,6 @@ case(
     "7",
     "cancel",
     "cancel: a run that has not ended ends, nothing follows",
-    data={"nap": Span("1h", "200ms")},
+    data={"nap": "1h"},
     play=play_operator,
 )(too_long)

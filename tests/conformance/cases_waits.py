@@ -93,7 +93,7 @@ def wait_without(ctx: Any) -> Any:
 
 def play_since(stage: Stage) -> None:
     stage.send("answer", {"n": "too early"})
-    handle = stage.start(nap=stage.span(Span("1h")))
+    handle = stage.start(nap=stage.span(Span("1h", "2s")))
     stage.wait_for("sleep")
     stage.send("answer", {"n": "early"})
     stage.pass_time("61m")
@@ -113,7 +113,7 @@ def wait_since(ctx: Any) -> Any:
 
 
 def play_default(stage: Stage) -> None:
-    handle = stage.start(nap=stage.span(Span("1h", "400ms")))
+    handle = stage.start(nap=stage.span(Span("1h", "3s")))
     stage.wait_for("sleep")
     stage.send("answer", {"n": "early"})
     stage.pass_time("61m")

@@ -21,7 +21,7 @@ from tests import ledger
 from tests.conformance.case import NOTHING, Case, Span
 from tests.waiting import wait_until
 
-PATIENCE = 25.0
+PATIENCE = 60.0
 """Seconds that a case waits for anything."""
 
 

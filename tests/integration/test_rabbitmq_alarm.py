@@ -19,6 +19,8 @@ from tests.rabbit_node import RabbitNode, find_scripts
 
 PROMISE = 2.5
 """Seconds; docs/celery.md gives it."""
+ONE_WAIT = 1.5
+"""Seconds; whoever waited for the broker would take longer."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_an_alarm_delays_one_sender_and_no_run_for_long(
     lab.wait_for_end(1)
     node.set_off_alarm()
     assert measure(lambda: lab.send("steps", steps=1)) < PROMISE
-    assert measure(lambda: lab.send("steps", steps=1)) < 0.5
+    assert measure(lambda: lab.send("steps", steps=1)) < ONE_WAIT
     with pytest.raises(NudgeLost):
         get_dispatcher().nudge([Nudge(new_id(), "w", broker.queue)])
     node.end_alarm()

@@ -69,14 +69,14 @@ def test_what_a_silent_line_held_back_is_refused(lab: Lab, place: Project, datab
 @postgres
 def test_a_worker_that_is_frozen_in_a_transaction_is_cut_off(lab: Lab, place: Project) -> None:
     """With idle_in_transaction_session_timeout the server ends its session; its rows never appear (F36)."""
-    options = quote("-c idle_in_transaction_session_timeout=1000")
+    options = quote("-c idle_in_transaction_session_timeout=4000")
     zombie = place.start_manage(
         "durable", "worker", env={"DATABASE_URL": f"{lab.store.url}?options={options}"}
     )
     lab.send("atomic")
     lab.wait_for("gate")
     zombie.send(signal.SIGSTOP)
-    wait_until(lambda: not count_idle(lab), 30, "the end of the frozen session")
+    wait_until(lambda: not count_idle(lab), what="the end of the frozen session")
     lab.open_gate()
     place.start_manage("durable", "worker")
     (run,) = lab.wait_for_end()

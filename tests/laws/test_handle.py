@@ -79,7 +79,7 @@ def test_a_result_is_not_waited_for_longer_than_asked(declare: Any, form: str) -
     began = time.monotonic()
     with pytest.raises(ResultTimeout) as caught:
         read(handle, 0.1, form)
-    assert 0.1 <= time.monotonic() - began < 2
+    assert 0.1 <= time.monotonic() - began < 20
     assert isinstance(caught.value, TimeoutError)
     advance("2h")
     assert read(handle, 0, form) == {"n": None}

@@ -23,7 +23,7 @@ from tests.plugins.store import Store
 from tests.quiet import QUIET
 from tests.waiting import wait_until
 
-LEASE = 0.5
+LEASE = 1.5
 
 
 def hunt(alias: str, until: threading.Event, seconds: float) -> list[Any]:
@@ -93,7 +93,7 @@ def test_a_lease_that_nobody_renews_is_taken_over(store: Store, configure: Any) 
         return None
 
     lonely.start()
-    [first] = claim_runs(store.alias, owner="dead", lease=0.2, queue="durable")
+    [first] = claim_runs(store.alias, owner="dead", lease=2.0, queue="durable")
 
     def take() -> list[Any]:
         sweep(store.alias)

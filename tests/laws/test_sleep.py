@@ -59,7 +59,7 @@ def test_a_sub_second_sleep_really_sleeps(declare: Any) -> None:
         times.append(time.monotonic())
 
     sleeper.start().result(5)
-    assert 0.079 <= times[-1] - times[0] < 1
+    assert 0.079 <= times[-1] - times[0] < 10  # and not 80 s
 
 
 @pytest.mark.parametrize("form", ["datetime", "text", "milliseconds", "other zone"])

@@ -46,12 +46,12 @@ def test_a_late_result_is_discarded(declare: Any, store: Store) -> None:
 
     def work() -> str:
         result = next(results)
-        pause.wait(0.06 if result == "late" else 0)
+        pause.wait(1.1 if result == "late" else 0)
         return result
 
     @declare(retries=1)
     def slow(ctx: Any) -> Any:
-        return (yield ctx.step.run("work", work, timeout="30ms"))
+        return (yield ctx.step.run("work", work, timeout="1s"))
 
     handle = slow.start()
     assert Attempt.objects.using(store.alias).get().error_type == "StepTimeout"

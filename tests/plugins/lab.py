@@ -58,7 +58,7 @@ class Lab:
         """Return the traces so far, of one step or of all: run, step, what else was noted."""
         return [line for line in ledger.read(self.ledger_path) if step is None or line[1] == step]
 
-    def wait_for(self, step: str, lines: int = 1, timeout: float = 30.0) -> None:
+    def wait_for(self, step: str, lines: int = 1, timeout: float = 60.0) -> None:
         """Return when the step has left so many traces."""
         self._wait(lambda: len(self.read(step)) >= lines, timeout, f"{lines} traces of {step!r}")
 
@@ -74,7 +74,7 @@ class Lab:
     def runs(self) -> Any:
         return Run.objects.using(self.store.alias)
 
-    def wait_for_end(self, number: int = 1, timeout: float = 30.0) -> list[Run]:
+    def wait_for_end(self, number: int = 1, timeout: float = 60.0) -> list[Run]:
         """Return the runs when ``number`` of them have ended; each must have completed."""
         ended = self.runs.filter(status__in=ENDED)
         self._wait(lambda: ended.count() >= number, timeout, f"the end of {number} runs")

@@ -157,9 +157,9 @@ def test_subclass_that_skips_our_init() -> None:
 )
 def test_50_mb_messages_are_quick(error: BaseException) -> None:
     """A message of 50 MB is cut without being copied about."""
-    started = time.perf_counter()
+    started = time.thread_time()
     described = describe(error)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
     check_bounds(described)
 
 

@@ -106,12 +106,12 @@ def test_unusable_durations_are_refused(value: Any) -> None:
 
 def test_parsing_is_quick_for_hostile_text() -> None:
     """A thousand hostile texts of full length take no noticeable time."""
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in ("1" * 64, "1 " * 32, "1." * 32, " " * 63 + "x", "1h" * 32):
         for _ in range(200):
             with pytest.raises(InvalidDuration):
                 parse_duration(text)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @given(st.timedeltas(min_value=-MAX_DURATION, max_value=MAX_DURATION))

@@ -72,6 +72,11 @@ def write_columns(kinds: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[s
     return [write_array(kind, column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]
 
 
+def arrays_sql(kinds: Sequence[str]) -> str:
+    """Return a placeholder for the array of each type."""
+    return ", ".join(f"%s::{kind}[]" for kind in kinds)
+
+
 def write_ids(ids: Iterable[UUID]) -> str:
     """Return the literal of an array of UUIDs."""
     return write_array("uuid", list(ids))

@@ -24,7 +24,7 @@ from typing import Any
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
-from .arrays import write_columns
+from .arrays import arrays_sql, write_columns
 from .base import RUN, STEP, StepWrite, adapt_id, cursor, is_postgres
 from .checkpoint_columns import COLUMNS, REPLACE
 from .checkpoint_sqlite import write_sqlite
@@ -69,7 +69,7 @@ def _go_sql(held: bool) -> str:
 
 def item_sql() -> str:
     """Return the SQL that turns the arrays of ``item_params`` into rows called ``item``."""
-    arrays = ", ".join(f"%s::{name}[]" for name in (*_ITEM_TYPES, "timestamptz"))
+    arrays = arrays_sql((*_ITEM_TYPES, "timestamptz"))
     return f"item AS (SELECT * FROM unnest({arrays}) AS item({_ITEM_COLUMNS}, ready_at))"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from ..clock import later_sql, now_sql, read_now
-from .arrays import write_columns
+from .arrays import write_array, write_columns
 from .base import (
     ARRIVAL_SEQUENCE,
     EVENT,
@@ -147,19 +147,21 @@ def count_unrouted(using: str, *, limit: int) -> int:
         return int(handle.fetchone()[0])
 
 
+_STAMP = Statement(
+    f"WITH late AS MATERIALIZED (SELECT id, created_at FROM {EVENT} WHERE name = ANY(%s::text[]) "
+    "AND arrival IS NULL AND routed_at IS NULL ORDER BY id FOR UPDATE), "
+    f"numbered AS MATERIALIZED (SELECT id, nextval('{ARRIVAL_SEQUENCE}') AS arrival "
+    "FROM (SELECT id FROM late ORDER BY created_at, id) listed) "
+    f"UPDATE {EVENT} e SET arrival = n.arrival FROM numbered n WHERE e.id = n.id RETURNING e.id",
+    f"UPDATE {EVENT} (stamp)",
+)
+
+
 @repeatable
 def stamp_events(using: str, names: Sequence[str]) -> None:
     """Stamp the arrival of visible events of these names that routing has not reached yet."""
     if is_postgres(using):
-        with cursor(using) as handle:
-            handle.execute(
-                f"WITH late AS MATERIALIZED (SELECT id, created_at FROM {EVENT} WHERE name = ANY(%s) "
-                "AND arrival IS NULL AND routed_at IS NULL ORDER BY id FOR UPDATE), "
-                f"numbered AS MATERIALIZED (SELECT id, nextval('{ARRIVAL_SEQUENCE}') AS arrival "
-                "FROM (SELECT id FROM late ORDER BY created_at, id) listed) "
-                f"UPDATE {EVENT} e SET arrival = n.arrival FROM numbered n WHERE e.id = n.id",
-                [list(names)],
-            )
+        _STAMP.run(using, [write_array("text", names)])
         return
     with writing(using) as handle:
         marks = ",".join(["%s"] * len(names))

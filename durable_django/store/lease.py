@@ -11,12 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 from ..clock import later_sql, now_sql
+from .arrays import write_array
 from .base import EVENT, OPEN, RUN, WAIT, adapt_id, cursor, is_postgres, read_id, writing
 from .paused import LOOK_SECONDS, held_sql
+from .prepared import Statement
 from .retrying import repeatable
 
 _PAUSES: Final = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2)
@@ -164,13 +167,18 @@ def settle_wait(using: str, run_id: UUID, token: int, wake_in: float, names: Seq
 
     Returns False if such an event is stored, so that the caller looks at it now.
     """
-    with cursor(using) as handle:
-        handle.execute(
-            f"UPDATE {RUN} r SET crash_count = 0, wake_at = {later_sql('postgresql', '%s')} "
-            "WHERE r.id = %s AND r.token = %s AND r.status = 'waiting' AND NOT EXISTS (SELECT 1 "
-            f"FROM {WAIT} w JOIN {EVENT} e ON e.name = w.event_name "
-            f"AND (e.arrival > w.after OR e.arrival IS NULL) WHERE w.run_id = r.id AND {OPEN} "
-            "AND e.name = ANY(%s)) RETURNING r.id",
-            [wake_in, run_id, token, list(names)],
-        )
-        return handle.fetchone() is not None
+    params = [wake_in, run_id, token, write_array("text", names)]
+    return bool(_settle_statement(now_sql("postgresql")).run(using, params).count)
+
+
+@lru_cache(maxsize=16)
+def _settle_statement(now: str) -> Statement:
+    """Return the statement of ``settle_wait``; ``now`` differs in tests only."""
+    return Statement(
+        f"UPDATE {RUN} r SET crash_count = 0, wake_at = {later_sql('postgresql', '%s')} "
+        "WHERE r.id = %s::uuid AND r.token = %s::bigint AND r.status = 'waiting' AND NOT EXISTS (SELECT 1 "
+        f"FROM {WAIT} w JOIN {EVENT} e ON e.name = w.event_name "
+        f"AND (e.arrival > w.after OR e.arrival IS NULL) WHERE w.run_id = r.id AND {OPEN} "
+        "AND e.name = ANY(%s::text[])) RETURNING r.id",
+        f"UPDATE {RUN} (settle)",
+    )

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from ..clock import later_sql
+from ..clock import later_sql, now_sql
+from .arrays import arrays_sql, write_columns
 from .base import (
     ATTEMPT,
-    NOTES_SQL,
     NOTHING_TO_NOTE,
     RUN,
     STEP,
@@ -34,6 +35,7 @@ from .branch import compose_all
 from .checkpoint import insert_sql, item_params, item_sql
 from .checkpoint_sqlite import insert_sqlite
 from .park_waits import insert_wait, waits_params, waits_sql
+from .prepared import Statement
 from .retrying import repeatable
 
 
@@ -67,10 +69,12 @@ def park_run(using: str, park: Park) -> bool:
 
 
 def _set_sql(vendor: str) -> str:
+    wake_at = later_sql(vendor, "CAST(%s AS double precision)")
     return (
-        "status = %s, waits_for = %s, "
-        f"wake_at = {later_sql(vendor, '%s')}, attempt = %s, attempt_steps = %s, "
-        f"crash_count = %s, owner = '', {NOTES_SQL}"
+        "status = CAST(%s AS text), waits_for = CAST(%s AS text), "
+        f"wake_at = {wake_at}, attempt = CAST(%s AS integer), attempt_steps = CAST(%s AS integer), "
+        "crash_count = CAST(%s AS integer), owner = '', "
+        "version = COALESCE(CAST(%s AS text), version), warning = COALESCE(CAST(%s AS text), warning)"
     )
 
 
@@ -80,23 +84,32 @@ def _set_params(park: Park) -> list[Any]:
 
 
 def _park_postgres(using: str, park: Park) -> bool:
-    sql = (
-        f"WITH parked AS (UPDATE {RUN} SET {_set_sql('postgresql')} WHERE id = %s AND token = %s "
-        "AND status = 'running' AND wakeups = COALESCE(%s, wakeups) RETURNING id, token, arrival, event_id)"
-    )
     params = [*_set_params(park), park.run_id, park.token, park.wakeups]
     if park.steps:
-        sql += f", {item_sql()}, steps AS ({insert_sql('parked')})"
         params += item_params(park.steps)
     if park.attempts:
-        sql += f", attempts AS ({attempts_sql('parked')})"
         params += attempts_params(park.attempts, park.token)
     if park.waits:
-        sql += waits_sql()
         params += waits_params(park.waits)
-    with cursor(using) as handle:
-        handle.execute(f"{sql} SELECT id FROM parked", params)
-        return handle.fetchone() is not None
+    shape = (bool(park.steps), bool(park.attempts), bool(park.waits))
+    return bool(_park_statement(now_sql("postgresql"), *shape).run(using, params).count)
+
+
+@lru_cache(maxsize=16)
+def _park_statement(now: str, steps: bool, attempts: bool, waits: bool) -> Statement:
+    """Return the statement of ``_park_postgres``; ``now`` differs in tests only."""
+    sql = (
+        f"WITH parked AS (UPDATE {RUN} SET {_set_sql('postgresql')} WHERE id = %s::uuid AND token = %s::bigint "
+        "AND status = 'running' AND wakeups = COALESCE(%s::integer, wakeups) "
+        "RETURNING id, token, arrival, event_id)"
+    )
+    if steps:
+        sql += f", {item_sql()}, steps AS ({insert_sql('parked')})"
+    if attempts:
+        sql += f", attempts AS ({attempts_sql('parked')})"
+    if waits:
+        sql += waits_sql()
+    return Statement(f"{sql} SELECT id FROM parked", f"UPDATE {RUN} (park)")
 
 
 def _park_sqlite(using: str, park: Park) -> bool:
@@ -125,19 +138,17 @@ def attempts_sql(source: str) -> str:
         f'INSERT INTO {ATTEMPT} ({_ATTEMPT_COLUMNS}) SELECT {source}.id, a.name, a."index", a.number, '
         "a.error_type, a.message, a.traceback, a.worker, a.token, "
         f"{later_sql('postgresql', 'a.began_in')}, {later_sql('postgresql', '0')}, "
-        f"{later_sql('postgresql', 'a.retry_in')} FROM {source}, unnest(%s::text[], %s::bigint[], "
-        "%s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::float8[], "
-        '%s::float8[]) AS a(name, "index", number, error_type, message, traceback, worker, token, '
-        "began_in, retry_in)"
+        f"{later_sql('postgresql', 'a.retry_in')} FROM {source}, unnest({arrays_sql(_ATTEMPT_TYPES)}) "
+        'AS a(name, "index", number, error_type, message, traceback, worker, token, began_in, retry_in)'
     )
 
 
-def attempts_params(attempts: Sequence[AttemptWrite], token: int) -> list[Any]:
+def attempts_params(attempts: Sequence[AttemptWrite], token: int) -> list[str]:
     """Return the parameters of ``attempts_sql``."""
-    rows = [attempt_params(attempt, token) for attempt in attempts]
-    return [list(column) for column in zip(*rows, strict=True)]
+    return write_columns(_ATTEMPT_TYPES, [attempt_params(attempt, token) for attempt in attempts])
 
 
+_ATTEMPT_TYPES = ("text", "bigint", "smallint", *["text"] * 4, "bigint", "float8", "float8")
 _ATTEMPT_COLUMNS = (
     'run_id, name, "index", number, error_type, message, traceback, worker, token, '
     "started_at, ended_at, retry_at"

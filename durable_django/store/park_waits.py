@@ -14,6 +14,7 @@ from uuid import UUID
 
 from ..clock import later_sql
 from ..ids import hash_text
+from .arrays import arrays_sql, write_columns
 from .base import (
     ARRIVAL_SEQUENCE,
     EVENT,
@@ -36,6 +37,9 @@ _COLUMNS = (
 # also those of routings that have not committed yet.
 _AFTER = f"(SELECT last_value FROM {ARRIVAL_SEQUENCE})"
 _WAIT_TYPES = ("text", "bigint", "int", "text", "text", "text", "text", "text", "text", "text", "bigint")
+_KEY_TYPES = ("text", "bigint", "int", "bigint")
+_PATH_TYPES = ("text", "bigint", "text")
+_RULE_TYPES = ("uuid", "float8", *_WAIT_TYPES)
 _VALUES = 'name, "index", branch, kind, event_name, match, expression, bound, mode, signal, looks_from'
 
 
@@ -46,11 +50,9 @@ def _after_sql(run: str) -> str:
 
 def waits_sql() -> str:
     """Return CTEs that insert waits with their keys, after ``parked(id)`` and the ``item`` rows of steps."""
-    arrays = ", ".join(f"%s::{name}[]" for name in _WAIT_TYPES)
     expires = f"COALESCE(item.ready_at, {later_sql('postgresql', 'item.ready_in')})"
     return (
-        f", asked AS (SELECT * FROM unnest({arrays}) "
-        f"AS asked({_VALUES})), "
+        f", asked AS (SELECT * FROM unnest({arrays_sql(_WAIT_TYPES)}) AS asked({_VALUES})), "
         f'waits AS (INSERT INTO {WAIT} ({_COLUMNS}) SELECT parked.id, a.name, a."index", a.branch, a.kind, '
         "'open', a.event_name, a.match, a.expression, a.bound, a.mode, a.signal, a.looks_from, "
         f"CASE WHEN a.looks_from IS NULL THEN {_AFTER} ELSE {_after_sql('parked')} END, {expires}, "
@@ -58,20 +60,22 @@ def waits_sql() -> str:
         'JOIN item ON item.name = a.name AND item."index" = a."index" ON CONFLICT DO NOTHING '
         'RETURNING id, name, "index", branch), '
         f"keys AS (INSERT INTO {WAIT_KEY} (wait_id, key) SELECT waits.id, k.key FROM waits "
-        'JOIN unnest(%s::text[], %s::bigint[], %s::int[], %s::bigint[]) AS k(name, "index", branch, key) '
+        f'JOIN unnest({arrays_sql(_KEY_TYPES)}) AS k(name, "index", branch, key) '
         'USING (name, "index", branch)), '
         f"paths AS (INSERT INTO {PATH_SET} (event_name, digest, paths) SELECT p.event_name, p.digest, p.paths "
-        "FROM parked, unnest(%s::text[], %s::bigint[], %s::text[]) AS p(event_name, digest, paths) "
+        f"FROM parked, unnest({arrays_sql(_PATH_TYPES)}) AS p(event_name, digest, paths) "
         "ON CONFLICT DO NOTHING)"
     )
 
 
-def waits_params(waits: Sequence[WaitWrite]) -> list[Any]:
+def waits_params(waits: Sequence[WaitWrite]) -> list[str]:
     """Return the parameters of ``waits_sql``."""
     rows = [tuple(_values(wait)) for wait in waits]
     keys = [(w.name, w.index, w.branch, key) for w in waits for key in w.keys]
     paths = sorted({(w.event_name, hash_text(text), text) for w in waits for text in w.path_sets})
-    return [*_columns(rows, len(_WAIT_TYPES)), *_columns(keys, 4), *_columns(paths, 3)]
+    return (
+        write_columns(_WAIT_TYPES, rows) + write_columns(_KEY_TYPES, keys) + write_columns(_PATH_TYPES, paths)
+    )
 
 
 def _values(wait: WaitWrite) -> list[Any]:
@@ -79,31 +83,29 @@ def _values(wait: WaitWrite) -> list[Any]:
     return [*place, wait.bound, wait.mode, wait.signal, wait.looks_from]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
 def insert_waits_postgres(using: str, rules: Sequence[tuple[UUID, WaitWrite, float]]) -> None:
     """Insert waits of any number of runs, each with the seconds until it expires, with their keys."""
     rows = [(run_id, seconds, *_values(wait)) for run_id, wait, seconds in rules]
     keys = [(run_id, w.name, w.index, w.branch, key) for run_id, w, _ in rules for key in w.keys]
     paths = sorted({(w.event_name, hash_text(text), text) for _, w, _ in rules for text in w.path_sets})
-    arrays = ", ".join(f"%s::{name}[]" for name in ("uuid", "float8", *_WAIT_TYPES))
     now = later_sql("postgresql", "0")
     with cursor(using) as handle:
         handle.execute(
             f'WITH waits AS (INSERT INTO {WAIT} ({_COLUMNS}) SELECT r.id, a.name, a."index", a.branch, a.kind, '
             "'open', a.event_name, a.match, a.expression, a.bound, a.mode, a.signal, a.looks_from, "
             f"CASE WHEN a.looks_from IS NULL THEN {_AFTER} ELSE {_after_sql('r')} END, "
-            f"{later_sql('postgresql', 'a.seconds')}, {now} FROM unnest({arrays}) AS a(run_id, seconds, "
-            f"{_VALUES}) JOIN {RUN} r ON r.id = a.run_id ON CONFLICT DO NOTHING "
+            f"{later_sql('postgresql', 'a.seconds')}, {now} "
+            f"FROM unnest({arrays_sql(_RULE_TYPES)}) AS a(run_id, seconds, {_VALUES}) "
+            f"JOIN {RUN} r ON r.id = a.run_id ON CONFLICT DO NOTHING "
             'RETURNING id, run_id, name, "index", branch), '
             f"keys AS (INSERT INTO {WAIT_KEY} (wait_id, key) SELECT waits.id, k.key FROM waits JOIN unnest("
-            '%s::uuid[], %s::text[], %s::bigint[], %s::int[], %s::bigint[]) AS k(run_id, name, "index", branch, '
-            'key) USING (run_id, name, "index", branch)) '
+            f'{arrays_sql(("uuid", *_KEY_TYPES))}) AS k(run_id, name, "index", branch, key) '
+            'USING (run_id, name, "index", branch)) '
             f"INSERT INTO {PATH_SET} (event_name, digest, paths) SELECT * FROM "
-            "unnest(%s::text[], %s::bigint[], %s::text[]) ON CONFLICT DO NOTHING",
-            [*_columns(rows, len(_WAIT_TYPES) + 2), *_columns(keys, 5), *_columns(paths, 3)],
+            f"unnest({arrays_sql(_PATH_TYPES)}) ON CONFLICT DO NOTHING",
+            write_columns(_RULE_TYPES, rows)
+            + write_columns(("uuid", *_KEY_TYPES), keys)
+            + write_columns(_PATH_TYPES, paths),
         )
 
 

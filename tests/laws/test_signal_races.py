@@ -56,7 +56,7 @@ def test_of_runs_that_replace_each_other_one_is_left(approve: Any, store: Store)
 @only_postgres
 @only_def
 @pytest.mark.parametrize("policy", ["fail", "replace"])
-@pytest.mark.parametrize("place", ["FOR NO KEY UPDATE", "WITH parked", "INTO durable_django_wait"])
+@pytest.mark.parametrize("place", ["FOR NO KEY UPDATE", "(park)", "INTO durable_django_wait"])
 def test_a_rival_that_parks_in_between(
     approve: Any, store: Store, elsewhere: Any, place: str, policy: str
 ) -> None:

@@ -81,9 +81,8 @@ def before(part: str, act: Callable[[], Any]) -> Iterator[None]:
     assert not armed, f"no statement contained {part!r}"
 
 
-PARK = "WITH parked"
-LOOK = "NOT EXISTS"
-BOUNDARIES = ["WITH late", PARK, LOOK]
+STAMP, PARK, LOOK = "(stamp)", "(park)", "(settle)"
+BOUNDARIES = [STAMP, PARK, LOOK]
 
 
 @pytest.mark.parametrize("routed", ["at once", "later", "never"])
@@ -107,7 +106,7 @@ def test_an_event_between_any_two_statements_of_parking(asking: Any, place: str,
     drain()
     if place == LOOK:
         assert handle.result(0) == 1
-    elif place == "WITH late" or routed == "at once":
+    elif place == STAMP or routed == "at once":
         assert handle.status == "waiting"
     advance("2h")
     assert handle.status == "completed"

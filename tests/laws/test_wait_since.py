@@ -229,7 +229,7 @@ def test_an_ended_look_back_leaves_no_keys(ask: Any, store: Store) -> None:
     assert not WaitKey.objects.using(store.alias).exists()
 
 
-PLACES = ["(SELECT id, created_at FROM", "WITH parked", "crash_count = 0, wake_at"]  # stamp, park, settle
+PLACES = ["(stamp)", "(park)", "(settle)"]
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)

@@ -42,7 +42,7 @@ pytestmark = [
     pytest.mark.timeout(1_800),
 ]
 
-STAMP, PARK, SETTLE = "WITH late", "WITH parked", "NOT EXISTS"
+STAMP, PARK, SETTLE = "(stamp)", "(park)", "(settle)"
 INSERT, COMMIT, ROUTE, FIND, END = (
     f"INSERT INTO {Event._meta.db_table}",
     "SELECT 1",

@@ -179,6 +179,6 @@ def _settle_statement(now: str) -> Statement:
         "WHERE r.id = %s::uuid AND r.token = %s::bigint AND r.status = 'waiting' AND NOT EXISTS (SELECT 1 "
         f"FROM {WAIT} w JOIN {EVENT} e ON e.name = w.event_name "
         f"AND (e.arrival > w.after OR e.arrival IS NULL) WHERE w.run_id = r.id AND {OPEN} "
-        "AND e.name = ANY(%s::text[])) RETURNING r.id",
+        "AND w.event_name = ANY(%s::text[])) RETURNING r.id",
         f"UPDATE {RUN} (settle)",
     )

@@ -59,9 +59,9 @@ def check_steps(runs: int, steps: int, output: Any = None) -> None:
 
 
 def wait_for_end_of(workflow: str, runs: int, limit: float = 600.0) -> None:
-    """Return when so many runs of a workflow have completed."""
+    """Return when so many runs of a workflow have completed; looks at none that has not ended."""
     until = time.monotonic() + limit
-    condition = f"workflow = '{workflow}' AND status = 'completed'"
+    condition = f"workflow = '{workflow}' AND status = 'completed' AND ended_at IS NOT NULL"
     while (done := count_runs(condition)) < runs:
         if time.monotonic() > until:
             raise SystemExit(f"{done} of {runs} runs have completed in {limit:g} s")

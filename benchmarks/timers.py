@@ -25,6 +25,8 @@ def run(options: dict[str, int]) -> list[dict[str, Any]]:
             empty()
             if asleep:
                 fill_sleepers(asleep)
+            with connection.cursor() as cursor:
+                cursor.execute("CHECKPOINT")  # what was filled is not written to the disk meanwhile
             rows.append(_measure(url, runs, asleep))
     rows[1]["ratio"] = round(rows[1]["runs_per_s"] / rows[0]["runs_per_s"], 2)
     return rows

@@ -67,12 +67,13 @@ class Worker:
 
 
 @contextmanager
-def workers(told: dict[str, Any], count: int = 1) -> Iterator[list[Worker]]:
-    """Give started worker processes that have not begun to work."""
+def workers(told: dict[str, Any], count: int = 1, *, pinned: bool = False) -> Iterator[list[Worker]]:
+    """Give started worker processes that have not begun to work, each on one CPU of its own if ``pinned``."""
+    cpus = sorted(os.sched_getaffinity(0), reverse=True)
     with ExitStack() as stack:
         crew = []
-        for _ in range(count):
-            worker = Worker(told)
+        for number in range(count):
+            worker = Worker({**told, "cpu": cpus[number % len(cpus)]} if pinned else told)
             stack.callback(worker.kill)
             crew.append(worker)
         yield crew

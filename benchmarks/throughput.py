@@ -30,6 +30,10 @@ def run(options: dict[str, int]) -> list[dict[str, Any]]:
             "async": partial(mine, "bench/async"),
             "def, 2 processes": partial(mine, "bench/def", processes=2),
             "async, 2 processes": partial(mine, "bench/async", processes=2),
+            "def, on one CPU": partial(mine, "bench/def", pinned=True),
+            "async, on one CPU": partial(mine, "bench/async", pinned=True),
+            "def, 2 processes, a CPU each": partial(mine, "bench/def", processes=2, pinned=True),
+            "async, 2 processes, a CPU each": partial(mine, "bench/async", processes=2, pinned=True),
             "def, relaxed": partial(mine, "bench/relaxed"),
             **_list_peers(runs, steps),
         }
@@ -59,11 +63,13 @@ def _describe(name: str, samples: list[Sample], floor: float) -> dict[str, Any]:
     }
 
 
-def measure(told: dict[str, Any], runs: int, steps: int, event: str, *, processes: int = 1) -> Sample:
+def measure(
+    told: dict[str, Any], runs: int, steps: int, event: str, *, processes: int = 1, pinned: bool = False
+) -> Sample:
     """Queue the runs, let workers execute them, check every result, and return rate and CPU a step."""
     empty()
     feed.send(event, runs, steps=steps)
-    with workers(told, processes) as crew:
+    with workers(told, processes, pinned=pinned) as crew:
         pids = [worker.pid for worker in crew]
         meter = Meter(pids)
         for worker in crew:

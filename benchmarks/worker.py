@@ -20,6 +20,8 @@ from benchmarks.setup import configure_child
 def main() -> None:
     """Serve until ``stop``."""
     told = configure_child()
+    if "cpu" in told:
+        os.sched_setaffinity(0, {told["cpu"]})  # as ``taskset`` does
     logging.disable(logging.INFO)
     from durable_django.dispatch.local import Runner
     from durable_django.dispatch.memory import freeze_loaded

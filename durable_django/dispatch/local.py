@@ -97,14 +97,19 @@ class Runner:
         while not self._stopping.wait(1.0):
             continue
 
+    def leave(self) -> None:
+        """Claim nothing more, and ask the runs to leave at their next step; the caller goes on to stop."""
+        self._stopping.set()
+        self._wake.set()
+        keeper.stop_slices()
+
     def stop(self, grace: float = 10.0) -> bool:
         """Stop: runs leave at their next step, what is not done after ``grace`` seconds is given back.
 
         Returns:
             Whether every run left by itself.
         """
-        self._stopping.set()
-        self._wake.set()
+        self.leave()
         self._ear.close()
         self._unlisten()
         self._ticker.stop()
@@ -113,7 +118,7 @@ class Runner:
             # What a claim in flight brings is executed or given back, not left to the end of its lease.
             self._loop.join(timeout=min(grace, 5.0))
         while (self.active or count_errands(self._using)) and time.monotonic() < deadline:
-            keeper.stop_slices()
+            keeper.stop_slices()  # again: some may have begun since
             time.sleep(0.02)
         left = [
             (part.claimed.id, part.claimed.token) for part in keeper.slices() if part.using == self._using

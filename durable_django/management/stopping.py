@@ -25,13 +25,9 @@ class StopSignal:
     """Within the block, notes the first signal, and ends the process at the second.
 
     Use it on the main thread only; Python delivers signals there.
-
-    Args:
-        remark: said on the error stream at the first signal.
     """
 
-    def __init__(self, remark: str = "") -> None:
-        self._remark = remark
+    def __init__(self) -> None:
         self._asked = False
         self._reader, self._writer, self._other = -1, -1, -1
         self._before: dict[signal.Signals, Any] = {}
@@ -68,7 +64,3 @@ class StopSignal:
         if self._asked:
             os._exit(128 + number)
         self._asked = True
-        if self._remark:
-            os.write(
-                2, f"{self._remark}\n".encode()
-            )  # not the stream: the signal may interrupt a write to it

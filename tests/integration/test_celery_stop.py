@@ -29,7 +29,7 @@ def test_a_worker_that_is_asked_to_stop_hands_its_run_over(
     lab.wait_for("step", 5)
     new = place.start_worker(concurrency=1, pool=pool)
     os.kill(old.pid, signal.SIGTERM)
-    wait_until(lambda: lab.runs.filter(token=2).exists(), 40, "the other worker")
+    wait_until(lambda: lab.runs.filter(token=2).exists(), what="the other worker")
     lab.wait_for("step", len(lab.read()) + 5)
     numbers = [number for _, _, number in lab.read()]
     assert numbers == list(range(len(numbers)))

@@ -91,15 +91,15 @@ def test_a_frozen_worker_writes_nothing_when_it_comes_back(
 def test_a_stopped_worker_gives_its_runs_back_at_once(lab: Lab, start_worker: Callable[[], Process]) -> None:
     """SIGTERM: the run leaves at its next step and another worker goes on, without a crash being counted."""
     first = start_worker()
-    lab.send("slow", steps=8, pause=0.2)
+    lab.send("slow", steps=20, pause=0.2)
     lab.wait_for("step", 2)
     first.send(signal.SIGTERM)
     assert first.wait() == 0
     done = len(lab.read("step"))
     start_worker()
     (run,) = lab.wait_for_end()
-    assert [number for _, _, number in lab.read("step")] == list(range(8))
-    assert 2 <= done < 8
+    assert [number for _, _, number in lab.read("step")] == list(range(20))
+    assert 2 <= done < 20
     assert (run.token, run.crash_count) == (2, 0)
 
 

@@ -17,7 +17,7 @@ def strike(*numbers):
         signal.pthread_kill(TARGET, number)
 
 signal.signal(signal.SIGUSR1, lambda *_: None)
-with StopSignal("Stopping") as stop:
+with StopSignal() as stop:
     TARGET = threading.main_thread().ident
     thread = threading.Thread(target=lambda: strike(%s))
     thread.start()
@@ -43,4 +43,4 @@ def test_a_signal_ends_the_wait_whichever_thread_it_meets(
     """A process that waits hears at once that it is to stop, and of nothing else."""
     command = [sys.executable, "-c", WAIT % (numbers, target or "pass", seconds)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert (done.stdout.strip(), done.stderr.strip()) == (str(told), "Stopping" if told else "")
+    assert (done.stdout.strip(), done.stderr.strip()) == (str(told), "")

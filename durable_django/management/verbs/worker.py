@@ -59,10 +59,12 @@ def handle(console: Console, options: dict[str, Any]) -> None:
         tick=not options["no_tick"],
     )
     freeze_loaded()
-    with StopSignal("Stopping; once more stops at once.") as stop:
+    with StopSignal() as stop:
         runner.start()
         _announce(console, using, runner, options)
         stop.wait()
+        runner.leave()
+        console.note("Stopping; once more stops at once.")  # and no run begins a further step
         gone = runner.stop(options["grace"])
     withdraw_worker(using, get_owner())
     console.line("Stopped." if gone else "Stopped; runs in the middle of a step were given back.")

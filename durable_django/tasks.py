@@ -48,10 +48,13 @@ def run(*args: Any, **kwargs: Any) -> None:
         return
     bundle = Bundle(message)
     get_watcher().watch(bundle)
-    for run_id in bundle:
-        _execute(run_id)
-        if celery_worker.is_leaving():
-            bundle.hand_on()
+    try:
+        for run_id in bundle:
+            _execute(run_id)
+            if celery_worker.is_leaving():
+                break
+    finally:
+        bundle.hand_on()
 
 
 def _execute(run_id: UUID) -> None:

@@ -46,7 +46,7 @@ class Bundle:
         return self._began + PATIENCE_SECONDS if self._left else None
 
     def hand_on(self) -> None:
-        """Announce what is left, each run in a message of its own."""
+        """Announce what is left, if anything is, each run in a message of its own."""
         send_nudges([Nudge(run_id, "", self._queue) for run_id in self])
 
 

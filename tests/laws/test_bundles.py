@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from durable_django import tasks, workflow
 from durable_django.dispatch import bundles
@@ -82,8 +82,11 @@ def list_statuses() -> list[str]:
     return list(Run.objects.order_by("id").values_list("status", flat=True))
 
 
-def test_the_runs_of_a_message_follow_one_another(message: dict[str, Any]) -> None:
+def test_the_runs_of_a_message_follow_one_another(
+    message: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of them are executed by the one task, and nothing is announced again."""
+    monkeypatch.setattr(bundles, "PATIENCE_SECONDS", 3_600.0)
     opened.set()
     tasks.run(message)
     assert list_statuses() == ["completed"] * 3
@@ -112,4 +115,19 @@ def test_a_worker_that_stops_begins_no_further_run(
         kinship.stopping = True
     kinship.stopping = False
     assert list_statuses()[1:] == ["queued", "queued"]
+    assert len(announced) == 2
+
+
+def test_what_is_left_behind_a_fault_is_announced(
+    message: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the database ends the task; the runs behind the one that met it are not left to the tick."""
+    monkeypatch.setattr(bundles, "PATIENCE_SECONDS", 3_600.0)
+
+    def fail(*_: Any) -> None:
+        raise DatabaseError("the disk is full")
+
+    with store.connection.execute_wrapper(fail), pytest.raises(DatabaseError, match="the disk is full"):
+        tasks.run(message)
+    assert list_statuses() == ["queued"] * 3
     assert len(announced) == 2

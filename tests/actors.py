@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connections
 
-PATIENCE = 20.0  # seconds; a schedule that cannot be kept fails
+PATIENCE = 60.0  # seconds; a schedule that cannot be kept fails
 
 
 class Actor:

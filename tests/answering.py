@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_meet(self, server: Server, query: dict[str, str]) -> None:
         assert server.together is not None
-        server.together.wait(10)
+        server.together.wait(60)
         self.answer(200, {}, query["n"].encode())
 
     def log_message(self, *args: Any) -> None:

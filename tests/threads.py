@@ -14,7 +14,7 @@ ASKING = ("durable-bulk", "durable-runner", "durable-ticker")
 """Threads that ask the database unasked, and that a worker which stops waits for, but not for ever."""
 
 
-def run_together(calls: Sequence[Callable[[], Any]], timeout: float = 30.0) -> list[Any]:
+def run_together(calls: Sequence[Callable[[], Any]], timeout: float = 90.0) -> list[Any]:
     """Start the calls at one moment, each in a thread with its own connections; return the results in order.
 
     The first exception that a call raised is raised here.
@@ -33,7 +33,7 @@ def run_together(calls: Sequence[Callable[[], Any]], timeout: float = 30.0) -> l
         return [future.result(timeout) for future in futures]
 
 
-def end_threads(timeout: float = 20.0) -> None:
+def end_threads(timeout: float = 60.0) -> None:
     """Return when no thread of the engine in this process asks the database by itself; raise if one goes on.
 
     A thread that asked later would fail in another test, as the error of that test.

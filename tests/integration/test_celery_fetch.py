@@ -40,7 +40,7 @@ def test_no_process_waits_with_the_run(
     project(broker, [LAB], **ALLOWED).start_worker(concurrency=1)
     use_celery(broker)
     lab.send(name, url=f"{server.url}/gate")
-    assert server.arrived.acquire(timeout=30)
+    assert server.arrived.acquire(timeout=60)
     lab.send("steps", steps=2)
     lab.wait_for("step", 2)
     server.gate.set()
@@ -56,7 +56,7 @@ def test_a_worker_that_stops_gives_the_run_back(
     worker = place.start_worker(concurrency=1)
     use_celery(broker)
     lab.send("fetch", url=f"{server.url}/gate")
-    assert server.arrived.acquire(timeout=30)
+    assert server.arrived.acquire(timeout=60)
     worker.stop()
     wait_until(lambda: lab.runs.get().status == RunStatus.QUEUED, 10, "the run to be given back")
     assert lab.runs.get().crash_count == 0

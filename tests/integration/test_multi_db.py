@@ -115,7 +115,7 @@ def test_handles_and_time_outs(apart: str, default_untouched: None) -> None:
     assert declare_order().start({"n": 1}, key="once").id == handle.id
     advance("1h")
     advance("2 days")
-    assert handle.result(timeout=5) == [1, None]
+    assert handle.result(timeout=60) == [1, None]
     assert set(Wait.objects.values_list("status", flat=True)) == {"expired"}
 
 
@@ -132,7 +132,7 @@ def test_async_workflows_and_failures(apart: str, default_untouched: None) -> No
 
     handle = shaky.start()
     advance("5m")
-    assert handle.result(timeout=5) == "ZeroDivisionError"
+    assert handle.result(timeout=60) == "ZeroDivisionError"
 
 
 def test_an_operator_acts_on_the_alias(apart: str, default_untouched: None) -> None:
@@ -145,7 +145,7 @@ def test_an_operator_acts_on_the_alias(apart: str, default_untouched: None) -> N
     again = rerun(handle.id, actor="user:1")
     advance("1h")
     advance("2 days")
-    assert again.result(timeout=5) == handle.result(timeout=5) == [1, None]
+    assert again.result(timeout=60) == handle.result(timeout=60) == [1, None]
     assert AuditEntry.objects.count() == 3
 
 
@@ -177,7 +177,7 @@ def test_rows_of_other_apps_stay_where_they_are(apart: str) -> None:
     def effects(ctx: Any) -> int:
         return ctx.step.run("write", lambda: Effect.objects.create(key="x").n, atomic=True)
 
-    assert effects.start({}).result(timeout=5) == 0
+    assert effects.start({}).result(timeout=60) == 0
     assert Effect.objects.using(DEFAULT_DB_ALIAS).count() == 1
     assert count_rows(DEFAULT_DB_ALIAS) == {}
 

@@ -26,7 +26,7 @@ pytestmark = [
     ),
 ]
 
-SECONDS = 25
+SECONDS, ENOUGH = 25, 100
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
 
 
@@ -42,7 +42,7 @@ def make_rows(store: Store) -> dict[str, str]:
     return {name: str(value) for name, value in found.items()}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("store", "known"), [("sqlite", True), ("postgres", True), ("sqlite", False)], indirect=["store"]
 )
@@ -59,15 +59,18 @@ def test_the_answers_are_as_documented(
     config = tmp_path / "schemathesis.toml"
     lines = [f'"path.{name}" = "{value}"' for name, value in given.items()]
     config.write_text("\n".join(["[parameters]", *lines, ""]))
-    command = [
+    begin = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
         *("run", f"{server}v1/openapi.json", "--header", f"Authorization: Bearer {key}"),
-        *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--continue-on-failure"),
-        *("--max-time", str(SECONDS), "--no-color"),
+        *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color"),
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
-    report = done.stdout[-8_000:] + done.stderr[-2_000:]
-    assert done.returncode == 0, report
-    generated = re.search(r"([\d,]+) generated", report)
-    assert generated, report
-    assert int(generated[1].replace(",", "")) > 100, report
+    for seconds in (SECONDS, 6 * SECONDS):  # a busy machine asks as much in a longer time
+        command = [*begin, "--max-time", str(seconds)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        report = done.stdout[-8_000:] + done.stderr[-2_000:]
+        assert done.returncode == 0, report
+        generated = re.search(r"([\d,]+) generated", report)
+        assert generated, report
+        if int(generated[1].replace(",", "")) > ENOUGH:
+            return
+    raise AssertionError(report)

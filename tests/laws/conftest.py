@@ -48,7 +48,7 @@ def elsewhere() -> Callable[..., Any]:
                 connections.close_all()
 
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(run).result(20)
+            return pool.submit(run).result(60)
 
     return call
 

@@ -56,7 +56,7 @@ def ask(declare: Any, adapter: Any, **options: Any) -> Any:
         except StepError as error:
             return [error.error_code, error.message]
 
-    return asks.start().result(10)
+    return asks.start().result(60)
 
 
 def dump(store: Store) -> str:
@@ -158,7 +158,7 @@ def test_where_the_key_comes_from(declare: Any, server: Server, configure: Any) 
     turning = make_openai(server, api_key=lambda: next(keys))
     adapters = [turning, turning, make_openai(server, api_key=None), make_openai(server, api_key="")]
     configure(AI_KEYS={"openai": lambda: "from settings"})
-    asks.start().result(10)
+    asks.start().result(60)
     sent = [got.headers.get("authorization") for got in server.got]
     assert sent == ["Bearer one", "Bearer two", "Bearer from settings", None]
     assert SECRET not in repr(make_openai(server, headers={"X-Key": SECRET}))
@@ -180,7 +180,7 @@ def ask_fetch(declare: Any, url: str) -> Any:
         except StepError as error:
             return [error.error_code]
 
-    return fetches.start().result(10)
+    return fetches.start().result(60)
 
 
 @pytest.mark.parametrize("body", [{"stream": True}, {"x": object()}, {"x": float("nan")}])
@@ -192,7 +192,7 @@ def test_a_request_that_cannot_be_kept_fails_at_once(declare: Any, server: Serve
         yield ctx.step.ai.infer("ask", adapter=make_openai(server), body=body)
 
     with pytest.raises(RunFailed):
-        asks.start().result(5)
+        asks.start().result(60)
     assert server.got == []
 
 
@@ -232,7 +232,7 @@ def test_arguments_that_cannot_be_kept_do_no_harm(declare: Any, store: Store) ->
         yield ctx.step.ai.wrap("object", lambda client: 1, object())
         yield ctx.step.ai.wrap("long", len, "x" * 300_000)
 
-    asks.start().result(10)
+    asks.start().result(60)
     memos = Step.objects.using(store.alias).values_list("output", flat=True)
     assert all("not_kept" in json.loads(memo or "")["input"] for memo in memos)
 
@@ -256,9 +256,9 @@ def test_no_slot_is_held_while_a_model_thinks(declare: Any, store: Store, config
         runner.start()
         try:
             handle = asks.start()
-            assert server.arrived.acquire(timeout=10)
-            assert works.start().result(10) == 0
+            assert server.arrived.acquire(timeout=60)
+            assert works.start().result(60) == 0
             server.gate.set()
-            assert handle.result(10) == CHAT
+            assert handle.result(60) == CHAT
         finally:
             runner.stop()

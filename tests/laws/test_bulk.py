@@ -313,7 +313,7 @@ def test_waits_are_resolved_with_a_value(store: Store, waiting: Any) -> None:
     work()
     drain()
     assert (read(bulk).state, read(bulk).done) == ("finished", 3)
-    assert [run.result(timeout=5) for run in runs] == [{"n": 7}] * 3
+    assert [run.result(timeout=60) for run in runs] == [{"n": 7}] * 3
     assert stays.status == "waiting"
     assert AuditEntry.objects.filter(bulk_id=bulk.pk, action="resolve").count() == 3
 
@@ -340,7 +340,7 @@ def test_waits_are_timed_out(store: Store, waiting: Any) -> None:
     work()
     drain()
     assert read(bulk).done == 2
-    assert [run.result(timeout=5) for run in runs] == [None, None]
+    assert [run.result(timeout=60) for run in runs] == [None, None]
 
 
 @pytest.mark.parametrize("arguments", [None, {}, {"value": 1, "more": 2}])

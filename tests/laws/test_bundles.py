@@ -55,7 +55,7 @@ entered, opened = threading.Event(), threading.Event()
 def work(n: int) -> int:
     if n == 0:
         entered.set()
-        assert opened.wait(30)
+        assert opened.wait(60)
     return n
 
 
@@ -75,7 +75,7 @@ def executing(message: dict[str, Any]) -> Iterator[None]:
             yield
         finally:
             opened.set()
-        future.result(30)
+        future.result(60)
 
 
 def list_statuses() -> list[str]:
@@ -111,7 +111,7 @@ def test_a_worker_that_stops_begins_no_further_run(
     """The rest is announced at once, for another worker."""
     monkeypatch.setattr(bundles, "PATIENCE_SECONDS", 3_600.0)
     with executing(message):
-        assert entered.wait(30)
+        assert entered.wait(60)
         kinship.stopping = True
     kinship.stopping = False
     assert list_statuses()[1:] == ["queued", "queued"]

@@ -73,7 +73,7 @@ def cross(
         wait_until(lambda: is_blocked_by(store, pid), what="the engine's waiting for the user's row")
         user.execute(wanted[0], [wanted[1]])
         user.execute("COMMIT")
-        engine.result(30)
+        engine.result(60)
     return refused
 
 

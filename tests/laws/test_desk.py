@@ -53,11 +53,11 @@ def desk(store: Store, request: pytest.FixtureRequest) -> Iterator[Desk[StepWrit
     together = threading.Barrier(leaders)
 
     def leave() -> None:
-        together.wait(20)  # so that each thread has one of these calls
+        together.wait(60)  # so that each thread has one of these calls
         connections.close_all()
 
     for each in [desk.threads.submit(leave) for _ in range(leaders)]:
-        each.result(30)
+        each.result(60)
     desk.threads.shutdown()
 
 
@@ -94,7 +94,7 @@ def write_from_threads(desk: Desk[StepWrite], steps: list[StepWrite]) -> list[An
 
 def wrap_on_thread(desk: Desk[StepWrite], store: Store, wrapper: Any) -> None:
     """Let a wrapper see the statements of the desk's own thread."""
-    desk.threads.submit(lambda: connections[store.alias].execute_wrappers.append(wrapper)).result(10)
+    desk.threads.submit(lambda: connections[store.alias].execute_wrappers.append(wrapper)).result(60)
 
 
 def release_when_all_wait(desk: Desk[StepWrite], go: threading.Event) -> bool:
@@ -158,7 +158,7 @@ def test_writers_that_come_meanwhile_are_committed_together(
         if "INSERT INTO durable_django_step" in sql:
             statements.append(sql)
             began.set()
-            go.wait(20)
+            go.wait(60)
         return execute(sql, *rest)
 
     def lead() -> bool:
@@ -166,7 +166,7 @@ def test_writers_that_come_meanwhile_are_committed_together(
             return desk.write(build(runs[0]))
 
     def follow(run_id: UUID) -> bool:
-        began.wait(20)
+        began.wait(60)
         return desk.write(build(run_id))
 
     wrap_on_thread(desk, store, hold)
@@ -188,7 +188,7 @@ def test_nobody_is_left_waiting_when_the_leader_fails(
 
     def hold(execute: Any, sql: str, *rest: Any) -> Any:
         began.set()
-        go.wait(20)
+        go.wait(60)
         return execute(sql, *rest)
 
     def break_it(execute: Any, sql: str, *rest: Any) -> Any:
@@ -201,7 +201,7 @@ def test_nobody_is_left_waiting_when_the_leader_fails(
             return desk.write(build(runs[0]))
 
     def follow(run_id: UUID) -> Any:
-        began.wait(20)
+        began.wait(60)
         try:
             return desk.write(build(run_id))
         except Exception as failure:
@@ -214,7 +214,7 @@ def test_nobody_is_left_waiting_when_the_leader_fails(
     assert first is True
     assert len(rest) == MANY - 1
     assert all(isinstance(each, type) and issubclass(each, Exception) for each in rest)
-    desk.threads.submit(lambda: connections[store.alias].execute_wrappers.clear()).result(10)
+    desk.threads.submit(lambda: connections[store.alias].execute_wrappers.clear()).result(60)
     assert write_from_threads(desk, [build(runs[1])]) == [True]
     assert Run.objects.filter(status="running").count() == MANY
 
@@ -242,7 +242,7 @@ def test_a_leader_that_is_ended_leaves_nobody_behind(
 
     def end(execute: Any, sql: str, *rest: Any) -> Any:
         began.set()
-        go.wait(20)
+        go.wait(60)
         raise KeyboardInterrupt
 
     def lead() -> Any:
@@ -253,7 +253,7 @@ def test_a_leader_that_is_ended_leaves_nobody_behind(
                 return "ended"
 
     def follow(run_id: UUID) -> bool:
-        began.wait(20)
+        began.wait(60)
         return desk.write(build(run_id))
 
     calls = [lambda run_id=run_id: follow(run_id) for run_id in runs[1:]]
@@ -273,7 +273,7 @@ def test_a_second_commit_goes_past_one_that_lasts(
 
     def hold(execute: Any, sql: str, *rest: Any) -> Any:
         began.set()
-        go.wait(20)
+        go.wait(60)
         return execute(sql, *rest)
 
     def lead() -> bool:
@@ -281,13 +281,13 @@ def test_a_second_commit_goes_past_one_that_lasts(
             return desk.write(build(runs[0]))
 
     def follow(run_id: UUID) -> bool:
-        began.wait(20)
+        began.wait(60)
         written = desk.write(build(run_id))
         done.append(run_id)
         return written
 
     def watch() -> bool:
-        began.wait(20)
+        began.wait(60)
         if others < WORTH:
             wait_until(lambda: len(desk._waiting) == others)
         else:

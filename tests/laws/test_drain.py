@@ -90,7 +90,7 @@ def test_a_local_worker_finishes_what_it_has(store: Store, runner: Runner) -> No
 
     def work() -> None:
         entered.set()
-        assert opened.wait(20)
+        assert opened.wait(60)
 
     @workflow(id="flow")
     def flow(ctx: Any) -> str:
@@ -102,18 +102,18 @@ def test_a_local_worker_finishes_what_it_has(store: Store, runner: Runner) -> No
         return bool(runner._ticker and runner._ticker.draining)
 
     first = flow.start({"first": True})
-    assert entered.wait(20)
+    assert entered.wait(60)
     wait_until(lambda: Worker.objects.using(store.alias).filter(name=get_owner()).exists())
     drain_worker(get_owner(), actor="ann")
     wait_until(is_draining)
     second = flow.start({})
     opened.set()
-    assert first.result(20) == "done"
+    assert first.result(60) == "done"
     ticked = Worker.objects.get(name="tick").seen_at
     wait_until(lambda: Worker.objects.get(name="tick").seen_at > ticked)
     assert (second.status, Run.objects.get(id=second.id).owner) == ("queued", "")
     undrain_worker(get_owner(), actor="ann")
-    assert second.result(20) == "done"
+    assert second.result(60) == "done"
 
 
 def test_a_celery_child_leaves_the_message_alone(store: Store, configure: Any) -> None:

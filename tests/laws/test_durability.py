@@ -54,8 +54,8 @@ def test_only_relaxed_checkpoints_commit_relaxed(declare: Any, store: Store, wit
     def full(ctx: Any) -> Any:
         yield ctx.step.run("full", int)
 
-    relaxed.start().result(5)
-    full.start().result(5)
+    relaxed.start().result(60)
+    full.start().result(60)
     assert witness() == {"quick": "off", "atomic": "on", "again": "off", "full": "on"}
     with store.connection.cursor() as handle:
         handle.execute("SHOW synchronous_commit")
@@ -88,7 +88,7 @@ def test_a_relaxed_checkpoint_is_one_statement(declare: Any, store: Store) -> No
                 yield ctx.step.run("a", int)
 
         with CaptureQueriesContext(store.connection) as queries:
-            steps.start().result(5)
+            steps.start().result(60)
         counts.append(len(queries))
     assert Step.objects.using(store.alias).filter(status="completed").count() == 6
     assert counts[0] == counts[1]

@@ -81,7 +81,7 @@ def test_no_payload_is_readable_in_the_store(store: Store, declare: Declare, con
     send_event("app/answer", {"y": f"{CANARY}-answer"})
     drain()
     expected = [f"{CANARY}-output", f"{CANARY}-atomic", f"{CANARY}-answer", f"{CANARY}-result"]
-    assert handle.result(5) == expected
+    assert handle.result(60) == expected
     assert Attempt.objects.using(store.alias).count() == 1
     assert CANARY not in dump(store)
 
@@ -125,7 +125,7 @@ def test_every_kind_of_step_hides_what_it_brings(
     send_event("app/one", {"x": f"{CANARY}-one"})
     send_signal("sig-all", f"{CANARY}-sig-all")
     drain()
-    result = handle.result(5)
+    result = handle.result(60)
     assert [each["said"] if isinstance(each, dict) else each for each in result] == [
         f"{CANARY}-in-child",
         f"{CANARY}-ask-wrapped",
@@ -180,7 +180,7 @@ def test_every_type_comes_back_as_itself(store: Store, declare: Declare) -> None
     handle = rich.start(RICH)
     drain()
     advance("2h")
-    assert handle.result(5) == [RICH, True]
+    assert handle.result(60) == [RICH, True]
 
 
 def test_one_field_of_events_can_be_encrypted_while_others_stay_clear_for_matching(
@@ -218,7 +218,7 @@ def test_a_condition_cannot_see_what_is_encrypted(
     handle = blind.start({"order": CANARY})
     drain()
     with pytest.raises(RunFailed) as caught:
-        handle.result(5)
+        handle.result(60)
     assert caught.value.details["told"]["code"] == "match_unbound"
     assert not Wait.objects.using(store.alias).exists()
     assert CANARY not in dump(store)
@@ -242,12 +242,12 @@ def test_what_was_stored_before_encryption_is_read_unless_strict(
     runs.filter(id=refused.id).update(wake_at=dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
     configure(HOOKS=[EncryptionHook([NEW])])
     advance("2h")
-    assert lenient.result(5) == [1, "one"]
+    assert lenient.result(60) == [1, "one"]
     configure(HOOKS=[EncryptionHook([NEW], strict=True)])
     runs.filter(id=refused.id).update(wake_at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
     drain()
     with pytest.raises(RunFailed, match="PayloadMisplaced"):
-        refused.result(5)
+        refused.result(60)
 
 
 def test_people_are_shown_decrypted_and_masked_values(

@@ -40,7 +40,7 @@ def fetch(declare: Any, url: str, **options: Any) -> Any:
         except StepError as error:
             return [error.error_code, error.message]
 
-    return fetches.start().result(10)
+    return fetches.start().result(60)
 
 
 def test_any_status_is_a_result(declare: Any, server: Server, store: Store) -> None:
@@ -89,7 +89,7 @@ def test_bytes_stay_bytes(declare: Any, server: Server) -> None:
         for path in ("bytes", "latin"):
             found.append((yield ctx.step.fetch(path, f"{server.url}/{path}"))["body"])
 
-    fetches.start().result(10)
+    fetches.start().result(60)
     assert found == [b"\x89PNG\x00\xff", "café"]
 
 
@@ -191,7 +191,7 @@ def test_wrong_arguments_fail_at_once(declare: Any, server: Server, options: dic
         yield ctx.step.fetch("get", server.url, **options)
 
     with pytest.raises(RunFailed) as caught:
-        fetches.start().result(5)
+        fetches.start().result(60)
     assert caught.value.details["told"]["code"] == "step_usage"
     assert server.got == []
 
@@ -223,10 +223,10 @@ def test_no_slot_is_held_while_an_answer_is_awaited(declare: Any, runner: Runner
     with serve() as server:
         url = f"{server.url}/gate"
         handle = waits.start()
-        assert server.arrived.acquire(timeout=10)
-        assert works.start().result(10) == 0
+        assert server.arrived.acquire(timeout=60)
+        assert works.start().result(60) == 0
         server.gate.set()
-        assert handle.result(10) == "opened"
+        assert handle.result(60) == "opened"
         assert len(server.got) == 1
     run = Run.objects.using(store.alias).get(id=handle.id)
     assert (run.crash_count, Attempt.objects.using(store.alias).count()) == (0, 0)
@@ -247,7 +247,7 @@ def test_answers_of_parallel_branches_are_awaited_together(store: Store, runner:
 
     with serve() as server:
         server.together = together
-        assert many.start().result(15) == ["0", "1", "2"]
+        assert many.start().result(60) == ["0", "1", "2"]
         assert sorted(each.path for each in server.got) == [f"/meet?n={n}" for n in range(3)]
 
 
@@ -263,7 +263,7 @@ def test_a_failed_errand_is_retried_and_caught(declare: Any, runner: Runner, sto
             return error.error_code
 
     with serve() as server:
-        assert tries.start().result(20) == "fetch_failed"
+        assert tries.start().result(60) == "fetch_failed"
         assert len(server.got) == 2
     assert Attempt.objects.using(store.alias).count() == 2
 
@@ -278,7 +278,7 @@ def test_a_cancelled_run_drops_its_answer(declare: Any, runner: Runner, store: S
 
     with serve() as server:
         handle = waits.start()
-        assert server.arrived.acquire(timeout=10)
+        assert server.arrived.acquire(timeout=60)
         cancel_run(handle.id, actor="test", reason="")
         server.gate.set()
         wait_until(lambda: count_errands(store.alias) == 0)

@@ -87,7 +87,7 @@ def test_addresses_that_are_not_public_are_refused(configure: Any, store: Store,
         ctx.step.fetch("get", url)
 
     with pytest.raises(RunFailed) as caught:
-        fetches.start().result(10)
+        fetches.start().result(60)
     assert caught.value.details["told"]["code"] == "fetch_refused"
 
 

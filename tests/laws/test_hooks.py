@@ -106,7 +106,7 @@ def test_values_pass_hooks_in_order_inwards_and_in_reverse_outwards(
     advance("2h")
     send_event("app/answer", {"c": {"m": 9}})
     drain()
-    assert handle.result(5) == [7, 1, 9]
+    assert handle.result(60) == [7, 1, 9]
     assert RunResult.objects.using(store.alias).get().output == '{"a":{"b":{"c":[7,1,9]}}}'
 
 
@@ -157,7 +157,7 @@ def test_an_observer_that_raises_changes_nothing(store: Store, declare: Declare,
 
     handle = watched.start()
     drain()
-    assert handle.result(5) == CANARY
+    assert handle.result(60) == CANARY
     failures = [record for record in caplog.records if record.name == "durable_django.hooks"]
     assert [record.code for record in failures] == ["hook_failed"] * 3
 
@@ -185,7 +185,7 @@ def test_a_hook_that_raises_withholds_the_payload_and_the_run_is_tried_again(
     assert Run.objects.using(store.alias).get().status == "waiting"
     hook.broken = False
     advance("5m")
-    assert handle.result(5) == f"{CANARY}-out"
+    assert handle.result(60) == f"{CANARY}-out"
 
 
 def test_a_hook_that_goes_on_failing_fails_the_run(store: Store, declare: Declare) -> None:
@@ -199,7 +199,7 @@ def test_a_hook_that_goes_on_failing_fails_the_run(store: Store, declare: Declar
     handle = guarded.start()
     drain()
     with pytest.raises(RunFailed, match="HookFailed") as caught:
-        handle.result(5)
+        handle.result(60)
     assert caught.value.details["told"]["code"] == "hook_failed"
     assert CANARY not in read_rows(store)
 

@@ -183,6 +183,6 @@ def test_families_in_two_workers(declare: Declare, start_worker: Any, kind: str,
     start_worker()
     start_worker()
     handles = [parent.start({"n": n}) for n in range(8)]
-    assert [each.result(30) for each in handles] == [2 * n + 100 for n in range(8)]
+    assert [each.result(60) for each in handles] == [2 * n + 100 for n in range(8)]
     assert sorted(started) == [*range(8), *range(100, 108)]
     assert not connections[store.alias].in_atomic_block

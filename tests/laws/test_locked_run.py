@@ -49,7 +49,7 @@ def promptly(call: Callable[[], Any]) -> Any:
 
     pool = ThreadPoolExecutor(1)
     try:
-        return pool.submit(run).result(20)
+        return pool.submit(run).result(60)
     finally:
         pool.shutdown(wait=False)  # else a failure would wait for the lock as well
 
@@ -104,6 +104,6 @@ def test_a_locked_run_holds_up_no_write_of_another(
             wait_until(lambda: count_blocked(store.alias), what="the first write waiting for the lock")
             assert promptly(lambda: write(store, second))
             assert not waiting.done()
-        assert waiting.result(20)
+        assert waiting.result(60)
     done = [Step.objects.count(), Run.objects.filter(status=RunStatus.COMPLETED).count()]
     assert done == ([2, 0] if write is checkpoint else [0, 2])

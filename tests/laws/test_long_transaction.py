@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,11 +28,13 @@ def test_a_long_transaction_holds_up_nobody(
 ) -> None:
     """While a plain step sleeps in its transaction, others are claimed, executed, swept and ended as ever."""
     configure(LEASE_SECONDS=2.0, TICK_SECONDS=0.2, DISPATCHER="local")
+    others_ended = threading.Event()
 
     def dawdle() -> str:
         with transaction.atomic(using=store.alias), connections[store.alias].cursor() as cursor:
             Effect.objects.create(key="long")
             cursor.execute("SELECT pg_sleep(%s)", [SECONDS])
+            assert others_ended.wait(60)
         return "done"
 
     @declare(id="long")
@@ -53,8 +56,10 @@ def test_a_long_transaction_holds_up_nobody(
         ended = Run.objects.filter(workflow="short", status="completed")
         wait_until(lambda: ended.count() == RUNS, timeout=60, what="the end of the others")
         assert Run.objects.get(workflow="long").status == "running"
+        others_ended.set()
         assert handle.result(60) == "done"
     finally:
+        others_ended.set()
         runner.stop()
     run = Run.objects.get(workflow="long")
     assert (run.token, Effect.objects.count()) == (1, 1)

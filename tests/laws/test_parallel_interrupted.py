@@ -53,7 +53,7 @@ def test_a_release_lets_running_steps_finish(declare: Any, fork: Fork) -> None:
 
     def work(n: int) -> int:
         Effect.objects.create(key=f"work {n}")
-        together.wait(20)
+        together.wait(60)
         if n == 0:
             keeper.stop_slices()
         return n
@@ -297,7 +297,7 @@ def test_branches_run_at_the_same_time_in_a_worker(declare: Any, fork: Fork, sta
     handle = group.start()
     wait_until(lambda: Run.objects.get().ended_at or Attempt.objects.exists())
     assert not Attempt.objects.exists(), Attempt.objects.get().traceback
-    assert handle.result(20) == [0, 1, 2, 3]
+    assert handle.result(60) == [0, 1, 2, 3]
 
 
 def test_a_stopped_worker_leaves_a_group_in_order(
@@ -328,7 +328,7 @@ def test_a_stopped_worker_leaves_a_group_in_order(
     worker = Runner(store.alias, threads=2, tasks=2)
     worker.start()
     try:
-        handle.result(20)
+        handle.result(60)
     finally:
         worker.stop()
     assert effects() == sorted(f"{n} {turn}" for n in range(6) for turn in range(5))

@@ -226,7 +226,7 @@ def test_an_exit_in_a_task_does_not_end_the_worker(store: Store, configure: Any)
     worker.start()
     try:
         with pytest.raises(RunFailed, match="SystemExit"):
-            exits.start().result(20)
-        assert other.start().result(20) == 4
+            exits.start().result(60)
+        assert other.start().result(60) == 4
     finally:
         worker.stop()

@@ -73,7 +73,7 @@ def flow(kind: str) -> Start:
 def test_each_step_is_a_run_of_its_own(store: Store, flow: Start) -> None:
     """The results come back in order, from one run a step, under the ids that the steps have here."""
     handle = flow(lambda ctx: [lambda number=number: double(number) for number in range(5)])
-    assert handle.result(5) == [0, 2, 4, 6, 8]
+    assert handle.result(60) == [0, 2, 4, 6, 8]
     runs = Run.objects.using(store.alias)
     assert runs.filter(workflow=WORKFLOW_ID, status="completed", parent_id=handle.id).count() == 5
     own = Step.objects.using(store.alias).filter(run_id=handle.id, name="double")
@@ -83,7 +83,7 @@ def test_each_step_is_a_run_of_its_own(store: Store, flow: Start) -> None:
 def test_an_atomic_step_elsewhere_happens_once(store: Store, flow: Start) -> None:
     """An atomic step commits its rows with its result wherever it is carried out."""
     handle = flow(lambda ctx: [lambda key=key: mark(key) for key in "abc"])
-    assert handle.result(5) == ["a", "b", "c"]
+    assert handle.result(60) == ["a", "b", "c"]
     assert sorted(Effect.objects.using(store.alias).values_list("key", flat=True)) == ["a", "b", "c"]
 
 
@@ -101,7 +101,7 @@ def test_a_failure_elsewhere_is_the_steps_failure(store: Store, flow: Start) -> 
 def test_what_cannot_travel_is_done_here(store: Store, flow: Start) -> None:
     """A function without a name that others know is carried out by the worker that has the run."""
     handle = flow(lambda ctx: [lambda: ctx.step.run("own", local_double, 4), lambda: double(2)])
-    assert handle.result(5) == [8, 4]
+    assert handle.result(60) == [8, 4]
     assert Run.objects.using(store.alias).filter(workflow=WORKFLOW_ID).count() == 1
 
 
@@ -124,7 +124,7 @@ def test_branches_go_on_here_after_their_step_elsewhere(store: Store, flow: Star
 
     handle = flow(make)
     advance("2m")
-    assert handle.result(5) == [4, 8]
+    assert handle.result(60) == [4, 8]
 
 
 def test_an_unknown_place_is_refused(store: Store) -> None:
@@ -136,7 +136,7 @@ def test_an_unknown_place_is_refused(store: Store) -> None:
 
     handle = flow.start()
     with pytest.raises(Exception, match="where is 'there'"):
-        handle.result(5)
+        handle.result(60)
 
 
 def test_nobody_starts_the_engines_workflow(store: Store) -> None:
@@ -149,7 +149,7 @@ def test_nobody_starts_the_engines_workflow(store: Store) -> None:
         except StepError as error:
             return error.error_code
 
-    assert flow.start().result(5) == UnknownWorkflow.code
+    assert flow.start().result(60) == UnknownWorkflow.code
 
 
 def start_quietly(flow: Start, configure: Any, numbers: range) -> Any:

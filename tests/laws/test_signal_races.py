@@ -87,7 +87,7 @@ def test_a_parking_waits_for_one_that_is_not_committed(approve: Any, store: Stor
         pool = ThreadPoolExecutor(1)
         second = pool.submit(_start_and_close, approve)
         wait_until(lambda: _ask_blocked(elsewhere, store), what="the second parking being blocked")
-    assert read_code(second.result(20)) == "signal_conflict"
+    assert read_code(second.result(60)) == "signal_conflict"
     pool.shutdown()
     assert send_signal("go") == first[0].id
 
@@ -129,7 +129,7 @@ def test_a_signal_while_the_wait_times_out(approve: Any, store: Store, elsewhere
     def send() -> None:
         sent.append(pool.submit(_send_and_close, 1))
         if place == "FOR NO KEY UPDATE":
-            sent[0].result(10)
+            sent[0].result(60)
         else:  # the run is locked by the time-out: the sender has to wait for it
             wait_until(lambda: _ask_blocked(elsewhere, store), what="the sender being blocked")
 
@@ -138,7 +138,7 @@ def test_a_signal_while_the_wait_times_out(approve: Any, store: Store, elsewhere
         with before(store.alias, place, send):
             drain()
         drain()
-        answer = sent[0].result(10)
+        answer = sent[0].result(60)
     if place == "FOR NO KEY UPDATE":
         assert (answer, handle.result(timeout=1)) == (handle.id, {"signal": "go", "data": 1})
     else:

@@ -58,7 +58,7 @@ def test_a_sub_second_sleep_really_sleeps(declare: Any) -> None:
         yield ctx.step.sleep("nap", 80)
         times.append(time.monotonic())
 
-    sleeper.start().result(5)
+    sleeper.start().result(60)
     assert 0.079 <= times[-1] - times[0] < 10  # and not 80 s
 
 

@@ -23,7 +23,7 @@ def test_a_step_inside_a_block_of_the_workflow_is_refused(store: Store) -> None:
             ctx.step.run("inside", calls.append, 1)
 
     with pytest.raises(RunFailed, match="StepInTransaction") as caught:
-        flow.start().result(5)
+        flow.start().result(60)
     assert caught.value.details["told"]["code"] == "step_in_transaction"
     assert calls == []
     assert not Step.objects.using(store.alias).exists()
@@ -38,4 +38,4 @@ def test_a_block_around_no_step_is_the_workflows_own_business(store: Store) -> N
             pass
         return ctx.step.run("after", lambda: 7)
 
-    assert flow.start().result(5) == 7
+    assert flow.start().result(60) == 7

@@ -42,7 +42,7 @@ def test_each_run_step_and_repetition_has_its_own_key(declare: Any) -> None:
             keys.append((yield ctx.step.run(name, step_key)))
         return keys
 
-    keys = pays.start().result(5) + pays.start().result(5)
+    keys = pays.start().result(60) + pays.start().result(60)
     assert len(set(keys)) == 6
 
 
@@ -58,7 +58,7 @@ def test_a_coroutine_and_an_atomic_step_have_it_too(declare: Any) -> None:
         second = yield ctx.step.run("atomic", step_key, atomic=True)
         return [first, second]
 
-    first, second = pays.start().result(5)
+    first, second = pays.start().result(60)
     assert first
     assert second
     assert first != second
@@ -75,6 +75,6 @@ def test_there_is_no_key_outside_a_step(declare: Any) -> None:
         except NoCurrentStep as error:
             return error.code
 
-    assert pays.start().result(5) == "step_key_outside"
+    assert pays.start().result(60) == "step_key_outside"
     with pytest.raises(NoCurrentStep):
         step_key()

@@ -34,7 +34,7 @@ def test_a_coroutine_is_cancelled_at_its_deadline(declare: Any, store: Store) ->
         except StepError as error:
             return error.error_code
 
-    assert slow.start().result(5) == "step_timeout"
+    assert slow.start().result(60) == "step_timeout"
     assert seen == ["cancelled"]
     assert Attempt.objects.using(store.alias).get().error_type == "StepTimeout"
 
@@ -73,7 +73,7 @@ def test_its_own_timeout_error_is_not_ours(declare: Any) -> None:
         except StepError as error:
             return [error.name, error.error_code]
 
-    assert slow.start().result(5) == ["TimeoutError", ""]
+    assert slow.start().result(60) == ["TimeoutError", ""]
 
 
 def test_an_atomic_step_that_is_late_leaves_no_rows(declare: Any, store: Store) -> None:
@@ -91,7 +91,7 @@ def test_an_atomic_step_that_is_late_leaves_no_rows(declare: Any, store: Store) 
         except StepError as error:
             return error.error_code
 
-    assert slow.start().result(5) == "step_timeout"
+    assert slow.start().result(60) == "step_timeout"
     assert not Effect.objects.using(store.alias).exists()
 
 
@@ -115,7 +115,7 @@ def test_postgres_ends_the_statement_of_an_atomic_step(declare: Any, store: Stor
         except StepError as error:
             return [error.error_code, (yield ctx.step.run("limit", read_limit))]
 
-    assert slow.start().result(5) == ["step_timeout", "0"]
+    assert slow.start().result(60) == ["step_timeout", "0"]
 
 
 @pytest.mark.parametrize("atomic", [False, True])
@@ -127,7 +127,7 @@ def test_a_step_in_time_is_undisturbed(declare: Any, store: Store, atomic: bool)
         yield ctx.step.run("work", lambda: Effect.objects.create(key="a").key, atomic=atomic, timeout="1m")
         return "done"
 
-    assert quick.start().result(5) == "done"
+    assert quick.start().result(60) == "done"
     assert Effect.objects.using(store.alias).count() == 1
     assert Step.objects.using(store.alias).get().status == "completed"
 
@@ -141,7 +141,7 @@ def test_a_timeout_that_leaves_no_time_is_refused(declare: Any, timeout: Any) ->
         yield ctx.step.run("work", int, timeout=timeout)
 
     with pytest.raises(RunFailed):
-        wrong.start().result(5)
+        wrong.start().result(60)
     with pytest.raises(InvalidDefinition):
         step(timeout=timeout)(lambda: None)
 
@@ -160,4 +160,4 @@ def test_a_declared_step_has_its_timeout(declare: Any) -> None:
         except StepError as error:
             return error.error_code
 
-    assert slow.start().result(5) == "step_timeout"
+    assert slow.start().result(60) == "step_timeout"

@@ -40,7 +40,7 @@ class Gate:
         part = CLAIM[rest[-1]["connection"].vendor]
         if part in sql and not self.reached.is_set() and rest[-1]["cursor"].rowcount != 0:
             self.reached.set()
-            assert self.open.wait(20)
+            assert self.open.wait(60)
         return result
 
 

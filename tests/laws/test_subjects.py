@@ -152,7 +152,7 @@ def test_what_is_no_saved_row_is_refused(store: Store, declare: Declare, subject
     handle = wrong.start()
     drain()
     with pytest.raises(RunFailed) as caught:
-        handle.result(5)
+        handle.result(60)
     assert caught.value.details["told"]["code"] == "subject_invalid"
 
 

@@ -56,14 +56,14 @@ def test_the_last_two_branches_see_each_other(
     def send_other() -> None:
         others.append(pool.submit(elsewhere, send_event, "app/shipped", {"k": 1, "n": 2}))
         if place == "FOR NO KEY UPDATE":
-            others[0].result(10)
+            others[0].result(60)
         else:  # the run is locked by this thread, and the other one has to wait for it
             wait_until(lambda: elsewhere(count_blocked, store.alias), what="the other end being blocked")
 
     with ThreadPoolExecutor(1) as pool:
         with before(store.alias, place, send_other):
             send_event("app/paid", {"k": 1, "n": 1})
-        others[0].result(10)
+        others[0].result(60)
     drain()
     assert handle.result(timeout=1) == [["app/paid", 1], ["app/shipped", 2]]
 

@@ -97,7 +97,7 @@ def test_an_event_between_any_two_statements_of_parking(asking: Any, place: str,
                 route_events(ALIAS, rows)
 
         with in_thread(work) as done:
-            done.result(10)
+            done.result(60)
 
     with before(place, send):
         handle = asking.start()
@@ -120,7 +120,7 @@ def test_routing_that_began_before_the_wait_and_ended_after_it(asking: Any, cras
     gate = threading.Event()
 
     def route() -> None:
-        gate.wait(10)
+        gate.wait(60)
         route_events(ALIAS, rows)
 
     def begin_routing() -> None:
@@ -134,7 +134,7 @@ def test_routing_that_began_before_the_wait_and_ended_after_it(asking: Any, cras
         locked.rollback()
         if crash:
             raise Killed
-        routing.result(10)
+        routing.result(60)
 
     locked = connections[ALIAS].copy()
     locked.connect()
@@ -148,7 +148,7 @@ def test_routing_that_began_before_the_wait_and_ended_after_it(asking: Any, cras
                         asking.start()
                 else:
                     asking.start()
-            routing.result(10)
+            routing.result(60)
     finally:
         locked.close()
     if crash:

@@ -84,7 +84,7 @@ def test_a_worker_counts_its_slots(store: Store, configure: Any, monkeypatch: An
 
     def work() -> None:
         entered.set()
-        assert opened.wait(20)
+        assert opened.wait(60)
 
     @workflow(id="flow")
     def flow(ctx: Any) -> None:
@@ -98,10 +98,10 @@ def test_a_worker_counts_its_slots(store: Store, configure: Any, monkeypatch: An
     runner.start()
     try:
         handle = flow.start()
-        assert entered.wait(20)
+        assert entered.wait(60)
         wait_until(lambda: read() == (3, 1))
         opened.set()
-        handle.result(20)
+        handle.result(60)
         wait_until(lambda: read() == (3, 0))
         assert Worker.objects.using(store.alias).filter(name="tick").exists() is tick
     finally:

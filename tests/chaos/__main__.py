@@ -12,7 +12,7 @@ import sys
 import time
 
 from tests.chaos.programs import generate
-from tests.chaos.stage import Stage, open_stage
+from tests.chaos.stage import LEASE, Stage, open_stage
 
 PROOFS = {
     "kill": ["kills", "take_overs"],
@@ -39,7 +39,7 @@ def main() -> int:
     programs = [generate(f"{asked.seed}-{number}") for number in range(asked.programs)]
     settings = dict(each.split("=", 1) for each in asked.postgres)
     with open_stage(
-        asked.store, asked.dispatcher, asked.ambiguous, asked.skew, settings, asked.standby
+        asked.store, asked.dispatcher, asked.ambiguous, asked.skew, settings, asked.standby, asked.lease
     ) as stage:
         from tests.chaos.conductor import Conductor
         from tests.chaos.judge import judge
@@ -105,6 +105,7 @@ def read_arguments() -> argparse.Namespace:
         choices=["sync", "async"],
         help="the PostgreSQL server has a standby of this kind, and fails over to it",
     )
+    parser.add_argument("--lease", type=float, default=LEASE, help="seconds of the workers' leases")
     parser.add_argument("--show", type=int, default=20, help="violations to print")
     parser.add_argument("--keep", default="", help="folder for the logs of a run with violations")
     return parser.parse_args()

@@ -22,7 +22,6 @@ from tests.processes import Process
 APP = "tests.chaos"
 LEASE = 2.0
 DURABLE: dict[str, Any] = {
-    "LEASE_SECONDS": LEASE,
     "TICK_SECONDS": 0.25,
     "RENUDGE_SECONDS": 2.0,
     "CRASH_LIMIT": 1_000,  # what is killed at random is no poison
@@ -99,6 +98,7 @@ def open_stage(
     skew: float = 0.0,
     server_settings: Mapping[str, str] | None = None,
     replica: str = "",
+    lease: float = LEASE,
 ) -> Iterator[Stage]:
     """Provide the store and all else, and set Django up for it in this process."""
     with contextlib.ExitStack() as held:
@@ -116,7 +116,8 @@ def open_stage(
             address = held.enter_context(claim_redis(seconds=6 * 3600))
             broker = Broker("redis", address, f"chaos-{uuid.uuid4().hex[:8]}")
         server = held.enter_context(serve_echo())
-        env = make_env(url, broker, [APP], DURABLE | {"RUNTIME_DIR": str(folder), "FETCH_ALLOW": [server]})
+        durable = DURABLE | {"LEASE_SECONDS": lease, "RUNTIME_DIR": str(folder), "FETCH_ALLOW": [server]}
+        env = make_env(url, broker, [APP], durable)
         env |= {"CHAOS_SERVER": server}
         set_up(env)
         env |= {"CHAOS_AMBIGUOUS": str(ambiguous)}

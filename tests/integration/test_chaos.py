@@ -59,7 +59,11 @@ PROFILES = {
 def play(*options: str) -> str:
     """Play and return the line of figures; violations, and faults that did not happen, are an error."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", *options], cwd=ROOT, capture_output=True, text=True, timeout=560
+        [sys.executable, "-m", "tests.chaos", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1100,
     )
     print(done.stdout, done.stderr)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
@@ -75,7 +79,7 @@ def need_cluster(options: list[str]) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("name", list(PROFILES))
 def test_random_programs_under_random_faults(name: str) -> None:
     """Killed, frozen and doubled workers, lost messages and a crashing server change no result and no count."""
@@ -84,13 +88,14 @@ def test_random_programs_under_random_faults(name: str) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("options", [[], CELERY], ids=["local", "celery"])
 def test_rolling_restarts_under_load(options: list[str]) -> None:
     """A deploy each second or two: everything ends, and no run waits for the lease of a worker that left."""
     need_cluster(options)
     faults = ["--programs", "100", "--seconds", "15", "--interval", "1.5", "--faults", "leave", *CALM]
-    assert "take_overs=0 " in play(*options, *faults)
+    # With leases that no process loses by being slow: each take-over is of a run that was left behind.
+    assert "take_overs=0 " in play(*options, *faults, "--lease", "15")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.process
 
 LIMIT = 3
-QUICK = {"LEASE_SECONDS": 1.5, "TICK_SECONDS": 0.2, "RENUDGE_SECONDS": 0.5, "CRASH_LIMIT": LIMIT}
+QUICK = {"LEASE_SECONDS": 3.0, "TICK_SECONDS": 0.2, "RENUDGE_SECONDS": 0.5, "CRASH_LIMIT": LIMIT}
 APP = "tests.poison_app"
 
 Make = Callable[..., Project]

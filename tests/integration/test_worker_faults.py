@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
-QUICK = {"LEASE_SECONDS": 1.5, "TICK_SECONDS": 0.2, "RENUDGE_SECONDS": 0.5}
+QUICK = {"LEASE_SECONDS": 3.0, "TICK_SECONDS": 0.2, "RENUDGE_SECONDS": 0.5}
 POISON = "tests.poison_app"
 
 Make = Callable[..., Project]
@@ -109,13 +109,12 @@ def test_a_worker_whose_threads_do_not_run_loses_its_run(
     workers = [place.start_manage("durable", "worker") for _ in range(2)]
     for worker in workers:
         worker.wait_for("serves")
-    lab.send("hog", seconds=6)
+    lab.send("hog", seconds=9)
     lab.wait_for("hog", 2)
     (run,) = lab.wait_for_end()
     wait_until(
         lambda: any("the run is owned by somebody else" in worker.text for worker in workers),
-        30,
-        "the refusal of the first worker's result",
+        what="the refusal of the first worker's result",
     )
     after = lab.runs.select_related("result").get()
     assert (after.token, after.result.output) == (2, run.result.output)

@@ -82,9 +82,15 @@ def play(options: argparse.Namespace, folder: Path) -> int:
     chosen = pairs[number - 1 :: parts]
     done = fight(folder, chosen, every=options.every, seeds=seeds, share=options.share)
     if options.json:
-        told = {"deaths": done.deaths, "faults": done.faults, "points": done.points, "wrong": done.wrong}
+        told = {
+            "deaths": done.deaths,
+            "faults": done.faults,
+            "points": done.points,
+            "wrong": done.wrong,
+            "missed": sorted(done.missed),
+        }
         Path(options.json).write_text(json.dumps(told))
-    print(f"{done.deaths} deaths, {done.faults} faults, {len(done.wrong)} wrong")
+    print(f"{done.deaths} deaths, {done.faults} faults, {len(done.wrong)} wrong, {len(done.missed)} missed")
     print("\n".join(done.wrong))
     return 1 if done.wrong else 0
 

@@ -52,6 +52,8 @@ class Campaign:
         self.faults = 0
         self.points: dict[str, int] = {}
         self.wrong: list[str] = []
+        self.missed: set[str] = set()
+        """Kinds of statements that were there without a fault, and not when they were to fail."""
         self._name = connections["default"].settings_dict["NAME"]
         self._vendor = connections["default"].vendor
         _fork(self._empty)
@@ -111,7 +113,10 @@ class Campaign:
             _import_all(world.folder / "modules")
             plans = self._plan(base["shapes"], known, seeds, share)
             for plan in plans:
-                self._strike(scene, kind, plan, base)
+                told = self._strike(scene, kind, plan, base)
+                if plan.of and told and not told["faults"]:
+                    known.discard(plan.of)  # it is made only now and then: another scene may have it
+            self.missed = (self.missed | set(base["shapes"])) - known
             return len(plans)
         finally:
             registry.restore(state)
@@ -120,12 +125,12 @@ class Campaign:
         self, shapes: Sequence[str], known: set[str], seeds: Sequence[int], share: float
     ) -> list[Faults]:
         ways, plans = KINDS[self._vendor], []
-        for number, shape in enumerate(shapes, start=1):
+        for shape in shapes:
             if shape in known:
                 continue
             known.add(shape)
             plans += [
-                Faults(way, at=number) for way in (ways if self.every else _choose(ways, shape, len(known)))
+                Faults(way, of=shape) for way in (ways if self.every else _choose(ways, shape, len(known)))
             ]
         for seed in seeds:
             chosen = ways if self.every else [ways[seed % len(ways)]]
@@ -135,7 +140,7 @@ class Campaign:
     def _strike(self, scene: Scene, kind: str, faults: Faults, base: Any = None) -> Any:
         self._reset()
         if _fork(lambda: self._suffer(scene, faults, base)):
-            return self._fail(f"{scene.name} ({kind}, {self._vendor}), {faults}, {world.read('shape')}")
+            return self._fail(f"{scene.name} ({kind}, {self._vendor}), {faults}")
         told = json.loads((world.folder / "told").read_text())
         self.faults += told["faults"]
         return told
@@ -145,7 +150,6 @@ class Campaign:
         world.patient = True
         faults.watch()
         play(scene)
-        world.note("shape", faults.shapes[faults.at - 1] if faults.at else "")
         made, shapes = faults.made, list(faults.shapes)
         faults.end()
         judge(scene, base, faults=made)
@@ -192,7 +196,7 @@ class Campaign:
 
 
 def _choose(ways: Sequence[str], shape: str, turn: int) -> list[str]:
-    changes = shape == "COMMIT" or is_change(shape)
+    changes = shape.startswith("COMMIT") or is_change(shape)
     others = [ways[1 + turn % (len(ways) - 1)]] if len(ways) > 1 and (turn % 3 == 0 or not changes) else []
     return [ways[0], *others] if changes or len(ways) == 1 else others
 

@@ -25,20 +25,20 @@ _DOORS = ("durable_django.store.base", "durable_django.store.retrying")
 
 
 class Faults:
-    """Lets statements of this process fail: the one with a number, or a share of all.
+    """Lets statements of this process fail: the first of a shape, or a share of all.
 
     Args:
         kind: how they fail; empty: not at all.
-        at: the number of the statement; 0 for none.
+        of: the shape of the statement; empty for none. Its number would not do: some are made only now and then.
         share: the probability of each to fail.
         seed: of the choice.
     """
 
-    def __init__(self, kind: str, *, at: int = 0, share: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, kind: str, *, of: str = "", share: float = 0.0, seed: int = 0) -> None:
         self.kind = kind
         self.shapes: list[str] = []
         self.made = 0
-        self.at = at
+        self.of = of
         self._share = share
         self._seed = seed
         self._random = random.Random(seed)
@@ -46,8 +46,10 @@ class Faults:
 
     def strikes(self, sql: str) -> bool:
         """Count a statement, and tell whether it is to fail."""
-        self.shapes.append(f"{sql} of {find_origin()}" if sql.startswith("BEGIN") else shape(sql))
-        chosen = len(self.shapes) == self.at or self._random.random() < self._share
+        found = f"{sql} of {find_origin()}" if sql.startswith(("BEGIN", "COMMIT")) else shape(sql)
+        first = found == self.of and found not in self.shapes
+        self.shapes.append(found)
+        chosen = first or self._random.random() < self._share
         self.made += chosen
         return chosen
 
@@ -76,7 +78,7 @@ class Faults:
         CursorWrapper._execute, BaseDatabaseWrapper._commit = self._undo
 
     def __str__(self) -> str:
-        return f"{self.kind} at {self.at}, {self._share:g} of all, seed {self._seed}"
+        return f"{self.kind} at {self.of!r}, {self._share:g} of all, seed {self._seed}"
 
     def _fail(self, connection: Any, act: Any) -> Any:
         if self.kind == "killed":
@@ -101,7 +103,7 @@ def shape(sql: str) -> str:
 
 
 def find_origin() -> str:
-    """Return which function begins a transaction; on SQLite nothing else tells one from another."""
+    """Return which function a transaction belongs to; by their words all begin and commit alike."""
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from io import StringIO
@@ -149,6 +150,7 @@ def test_saved_new_and_removed_files_are_noticed(tmp_path: Path, monkeypatch: py
     kept, removed = tmp_path / "kept.py", tmp_path / "removed.py"
     for path in (kept, removed):
         path.write_text("one = 1")
+        os.utime(path, (1, 1))  # the clock of a file system may tick a few times a second only
     before = take_snapshot()
     kept.write_text("two = 2")
     removed.unlink()

@@ -19,8 +19,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.process
 
 Make = Callable[..., Project]
-ROWS = 400
-QUICK = {"LEASE_SECONDS": 2.0, "TICK_SECONDS": 0.2}
+ROWS = 1_000
+QUICK = {"LEASE_SECONDS": 4.0, "TICK_SECONDS": 0.2}
 
 
 def make_runs(lab: Lab, rows: int = ROWS) -> None:

@@ -17,7 +17,7 @@ from tests.processes import Process
 
 pytestmark = [pytest.mark.process, pytest.mark.parametrize("store", ["postgres"], indirect=True)]
 
-QUICK = {"LEASE_SECONDS": 2, "TICK_SECONDS": 0.3, "RENUDGE_SECONDS": 0.5}
+QUICK = {"LEASE_SECONDS": 4, "TICK_SECONDS": 0.3, "RENUDGE_SECONDS": 0.5}
 
 Make = Callable[..., Project]
 Use = Callable[..., Celery]

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.parametrize("store", ["postgres"], indirect=True)]
 
-QUICK = {"LEASE_SECONDS": 2, "TICK_SECONDS": 0.3}
+QUICK = {"LEASE_SECONDS": 4, "TICK_SECONDS": 0.3}
 
 Make = Callable[..., Project]
 Use = Callable[..., Celery]
@@ -47,7 +47,7 @@ def test_the_runs_of_a_child_are_its_workers(
     for _ in range(2):
         lab.send("gate")
     lab.wait_for("gate", 2)
-    [worker] = Worker.objects.using(lab.store.alias).filter(kind="celery")
+    [worker] = wait_until(lambda: list(Worker.objects.using(lab.store.alias).filter(kind="celery")))
     owners = set(lab.runs.values_list("owner", flat=True))
     assert lab.runs.filter(owned_by(worker.name)).count() == 2
     assert owners == {worker.name} if pool == "threads" else len(owners) == 2
@@ -64,7 +64,7 @@ def test_many_runs_on_several_workers(lab: Lab, project: Make, broker: Broker, u
     use_celery(broker)
     for _ in range(200):
         lab.send("steps", steps=10)
-    runs = lab.wait_for_end(200, timeout=60)
+    runs = lab.wait_for_end(200, timeout=100)
     counts = Counter((run_id, number) for run_id, _, number in lab.read())
     assert counts == Counter((str(run.id), number) for run in runs for number in range(10))
     processes = {pid for run in runs for pid in json.loads(run.result.output)}
@@ -80,7 +80,7 @@ def test_no_run_of_a_burst_waits_behind_a_long_one(
     use_celery(broker)
     lab.send_burst([("gate", {}), *[("steps", {"steps": 1})] * 63])
     ended = lab.runs.filter(status="completed", workflow="process-steps")
-    wait_until(lambda: ended.count() == 63, 60, "the end of all but the run at the gate")
+    wait_until(lambda: ended.count() == 63, what="the end of all but the run at the gate")
     lab.open_gate()
     lab.wait_for_end(64)
     assert len({run_id for run_id, *_ in lab.read("step")}) == len(lab.read("step")) == 63

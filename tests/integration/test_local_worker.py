@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
-QUICK = {"LEASE_SECONDS": 2, "TICK_SECONDS": 0.2, "RENUDGE_SECONDS": 0.5, "DISPATCHER": "local"}
+QUICK = {"LEASE_SECONDS": 4, "TICK_SECONDS": 0.2, "RENUDGE_SECONDS": 0.5, "DISPATCHER": "local"}
 
 Make = Callable[..., Project]
 
@@ -108,7 +108,7 @@ def test_four_workers_share_two_hundred_runs(lab: Lab, start_worker: Callable[[]
     workers = [start_worker() for _ in range(4)]
     for _ in range(200):
         lab.send("steps", steps=10)
-    runs = lab.wait_for_end(200, timeout=90.0)
+    runs = lab.wait_for_end(200, timeout=100.0)
     ledger: dict[str, list[int]] = {}
     for run_id, _, number in lab.read("step"):
         ledger.setdefault(run_id, []).append(number)

@@ -70,7 +70,6 @@ def test_the_answers_are_as_documented(
         report = done.stdout[-8_000:] + done.stderr[-2_000:]
         assert done.returncode == 0, report
         generated = re.search(r"([\d,]+) generated", report)
-        assert generated, report
-        if int(generated[1].replace(",", "")) > ENOUGH:
+        if generated and int(generated[1].replace(",", "")) > ENOUGH:
             return
     raise AssertionError(report)

@@ -160,6 +160,7 @@ def test_health_checks_spare_a_step_the_dead_connection(store: Store, elsewhere:
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_a_busy_connection_is_not_asked_at_each_slice(store: Store, monkeypatch: Any) -> None:
     """A connection that was asked a moment ago is used as it is; one that lay idle is asked again."""
+    monkeypatch.setattr("durable_django.store.connections.ASK_SECONDS", 3_600.0)
     connection = connections[store.alias]
     refresh_connections()
     connection.health_check_done = True

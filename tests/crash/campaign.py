@@ -158,6 +158,7 @@ class Campaign:
         (world.folder / "modules").write_text(json.dumps(sorted(sys.modules)))
 
     def _fail(self, where: str) -> None:
+        print(f"WRONG: {where}", file=sys.stderr, flush=True)  # at once: a long command may be ended early
         path = world.folder / "failure"
         self.wrong.append(f"{where}\n{path.read_text() if path.exists() else ''}")
 

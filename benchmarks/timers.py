@@ -55,7 +55,7 @@ def fill_sleepers(count: int) -> None:
 
 
 def _measure(url: str, runs: int, asleep: int) -> dict[str, Any]:
-    ahead = max(20.0, runs / 400)
+    ahead = max(20.0, runs / 150)
     until = datetime.now(UTC) + timedelta(seconds=ahead)
     with workers({"url": url, "tasks": 128, "durable": {"DISPATCHER": "local"}}) as crew:
         crew[0].ask("go")

@@ -34,6 +34,7 @@ from .invoke import (
     refuse_nested,
     restored_connections,
 )
+from .news import News
 from .outside import get_pool
 from .parallel import Ended, check_group, combine, join
 from .pending import Pending
@@ -65,7 +66,7 @@ class AsyncDriver:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.waiting_tasks: set[asyncio.Task[Any]] = set()
         self.left: Interrupt | None = None
-        self.changed = asyncio.Event()
+        self.changed = News()
         self.refused = asyncio.Event()
         self._unbegun: dict[object, tuple[str, Coroutine[Any, Any, Any]]] = {}
 

@@ -98,9 +98,9 @@ async def _call(part: Slice, driver: AsyncDriver) -> Outcome:
 
 async def _watch(driver: AsyncDriver, tasks: set[asyncio.Task[Any]], seconds: float | None = None) -> None:
     """Return when one of the tasks has ended, the driver has news, or the time is over."""
-    changed = asyncio.ensure_future(driver.changed.wait())
-    await asyncio.wait({*tasks, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    changed.cancel()
+    news = driver.changed.expect()
+    await asyncio.wait({*tasks, news}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    news.cancel()
     driver.changed.clear()
 
 

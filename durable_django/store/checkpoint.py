@@ -70,7 +70,9 @@ def _go_sql(held: bool) -> str:
 def item_sql() -> str:
     """Return the SQL that turns the arrays of ``item_params`` into rows called ``item``."""
     arrays = arrays_sql((*_ITEM_TYPES, "timestamptz"))
-    return f"item AS (SELECT * FROM unnest({arrays}) AS item({_ITEM_COLUMNS}, ready_at))"
+    return (
+        f"item AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS item({_ITEM_COLUMNS}, ready_at, place))"
+    )
 
 
 def item_params(items: Sequence[StepWrite]) -> list[str]:
@@ -83,8 +85,11 @@ def item_params(items: Sequence[StepWrite]) -> list[str]:
     return write_columns((*_ITEM_TYPES, "timestamptz"), rows)
 
 
-def insert_sql(source: str) -> str:
-    """Return the INSERT of ``item`` rows joined with ``source(id, token)``, the runs that are owned."""
+def insert_sql(source: str, *, ordered: bool = False) -> str:
+    """Return the INSERT of ``item`` rows joined with ``source(id, token)``, the runs that are owned.
+
+    ``ordered`` gives their ids in the order of the items, whatever the plan.
+    """
     now = now_sql("postgresql")
     return (
         f'INSERT INTO {STEP} ({COLUMNS}) SELECT item.run_id, item.name, item."index", item.kind, item.status, '
@@ -92,7 +97,8 @@ def insert_sql(source: str) -> str:
         f"COALESCE(item.ready_at, {later_sql('postgresql', 'item.ready_in')}), "
         f"{later_sql('postgresql', '-item.seconds')}, "
         f"CASE WHEN item.status IN ('completed', 'failed') THEN {now} END "
-        f"FROM item JOIN {source} ON {source}.id = item.run_id AND {source}.token = item.token {REPLACE}"
+        f"FROM item JOIN {source} ON {source}.id = item.run_id AND {source}.token = item.token "
+        f"{'ORDER BY item.place ' if ordered else ''}{REPLACE}"
     )
 
 

@@ -104,7 +104,7 @@ def _park_statement(now: str, steps: bool, attempts: bool, waits: bool) -> State
         "RETURNING id, token, arrival, event_id)"
     )
     if steps:
-        sql += f", {item_sql()}, steps AS ({insert_sql('parked')})"
+        sql += f", {item_sql()}, steps AS ({insert_sql('parked', ordered=True)})"
     if attempts:
         sql += f", attempts AS ({attempts_sql('parked')})"
     if waits:

@@ -1,5 +1,9 @@
 """The waits of a parking, any number of them in the same statement.
 
+Note [Waits are numbered in the order in which they stand]
+    Of several waits that one event fits the first one gets it, which is the one with the lowest id. So the
+    INSERT orders its rows: a plan of a join may bring them in any order, and a prepared one does.
+
 Note [A look back takes each event once]
     A wait with ``looks_from`` also accepts events that arrived after its run's trigger. In a loop the same
     step id would find the first of them again and again, so an event that ended an earlier use of the id, in
@@ -52,12 +56,12 @@ def waits_sql() -> str:
     """Return CTEs that insert waits with their keys, after ``parked(id)`` and the ``item`` rows of steps."""
     expires = f"COALESCE(item.ready_at, {later_sql('postgresql', 'item.ready_in')})"
     return (
-        f", asked AS (SELECT * FROM unnest({arrays_sql(_WAIT_TYPES)}) AS asked({_VALUES})), "
+        f", asked AS (SELECT * FROM unnest({arrays_sql(_WAIT_TYPES)}) WITH ORDINALITY AS asked({_VALUES}, place)), "
         f'waits AS (INSERT INTO {WAIT} ({_COLUMNS}) SELECT parked.id, a.name, a."index", a.branch, a.kind, '
         "'open', a.event_name, a.match, a.expression, a.bound, a.mode, a.signal, a.looks_from, "
         f"CASE WHEN a.looks_from IS NULL THEN {_AFTER} ELSE {_after_sql('parked')} END, {expires}, "
         f"{later_sql('postgresql', '0')} FROM parked, asked a "
-        'JOIN item ON item.name = a.name AND item."index" = a."index" ON CONFLICT DO NOTHING '
+        'JOIN item ON item.name = a.name AND item."index" = a."index" ORDER BY a.place ON CONFLICT DO NOTHING '
         'RETURNING id, name, "index", branch), '
         f"keys AS (INSERT INTO {WAIT_KEY} (wait_id, key) SELECT waits.id, k.key FROM waits "
         f'JOIN unnest({arrays_sql(_KEY_TYPES)}) AS k(name, "index", branch, key) '

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..models import RunResult
+from ..models import RunResult, RunStatus
 from ..models.run import ENDED
 from ..store.retrying import repeatable
 from .alias import get_alias
@@ -63,21 +63,26 @@ def cancel_run(
         OperationRefused: It has ended.
     """
     using = using or get_alias()
-    _cancel(using, run_id, actor, reason, children)
+    _cancel(using, run_id, actor, reason, children, [])
     return RunHandle(run_id, using=using)
 
 
 @repeatable
-def _cancel(using: str, run_id: UUID | str, actor: str, reason: str, children: bool) -> None:
+def _cancel(
+    using: str, run_id: UUID | str, actor: str, reason: str, children: bool, tried: list[bool]
+) -> None:
     text = reason or f"cancelled by {actor}"
     with transaction.atomic(using=using):
         run = lock(using, run_id)
         if not end_cancelled(using, run, text):
+            if tried and run.status == RunStatus.CANCELLED:  # by the commit whose answer was lost
+                return
             refuse(run, "cancel", "a run that has not ended")
         audit(using, actor, "cancel", run, reason, "cancelled")
         for child in lock_family(using, run.id)[1:] if children else ():
             if end_cancelled(using, child, text):
                 audit(using, actor, "cancel", child, reason, f"cancelled with {run.id}")
+        tried.append(True)
 
 
 def retry_run(
